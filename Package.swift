@@ -1,0 +1,105 @@
+// swift-tools-version: 6.1
+import Foundation
+import PackageDescription
+
+// LLVM's C headers and library are found through llvm-config: `LLVM_CONFIG=llvm-config-19 swift build` picks another.
+func llvmConfig(_ argument: String) -> String? {
+  let process = Process()
+  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+  process.arguments = [Context.environment["LLVM_CONFIG"] ?? "llvm-config", argument]
+  let output = Pipe()
+  process.standardOutput = output
+  process.standardError = FileHandle.nullDevice
+  guard (try? process.run()) != nil else { return nil }
+  let data = output.fileHandleForReading.readDataToEndOfFile()
+  process.waitUntilExit()
+  guard process.terminationStatus == 0 else { return nil }
+  return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+}
+
+let llvmHeaders = llvmConfig("--includedir").map { ["-Xcc", "-I\($0)"] } ?? []
+let llvmLibrary = llvmConfig("--libdir").map { ["-L\($0)"] } ?? []
+let llvmName = "LLVM-" + (llvmConfig("--version")?.split(separator: ".").first.map(String.init) ?? "14")
+
+// The notes and `.ir` files that stand beside the passes are not sources.
+func notes(under folder: String) -> [String] {
+  let root = Context.packageDirectory + "/" + folder
+  let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
+  return all.filter { $0.hasSuffix(".md") || $0.hasSuffix(".ir") }.sorted()
+}
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+]
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
+
+// Suites by what they test; each may use the targets named here.
+let suites: [(String, [Target.Dependency])] = [
+  ("IRTests", ["IR", "Ops"]),
+  ("OpsTests", ["IR", "Ops", "Runtime", "Passes", "Compiler"]),
+  ("RuntimeTests", ["IR", "Ops", "Runtime"]),
+  ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
+  ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
+  ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
+  ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler"]),
+  ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
+  ("CommandTests", ["IR", "Runtime", "millrace", "ir-dump", "model-bench"]),
+]
+let testTargets: [Target] = suites.filter {
+  FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests/" + $0.0)
+}.map { name, dependencies in
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], path: "Tests/" + name,
+    exclude: notes(under: "Tests/" + name), swiftSettings: settings)
+}
+
+let package = Package(
+  name: "Millrace",
+  products: [
+    .library(name: "Millrace", targets: ["DSL", "Models", "Compiler", "Training"]),
+    .executable(name: "millrace", targets: ["millrace"]),
+    .executable(name: "ir-dump", targets: ["ir-dump"]),
+    .executable(name: "model-bench", targets: ["model-bench"]),
+  ],
+  traits: [
+    .trait(name: "LLVM", description: "The CPU backend: compiles kernels with LLVM in this process."),
+    .default(enabledTraits: ["LLVM"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+  ],
+  targets: [
+    .target(name: "IR", swiftSettings: settings),
+    .target(name: "Ops", dependencies: ["IR"], swiftSettings: settings),
+    .target(name: "Rewriting", dependencies: ["IR"], swiftSettings: settings),
+    .target(
+      name: "Passes", dependencies: ["IR", "Ops", "Rewriting"], path: "passes", exclude: notes(under: "passes"),
+      swiftSettings: settings),
+    .target(name: "CRuntime"),
+    .target(name: "Runtime", dependencies: ["IR", "CRuntime"], swiftSettings: settings),
+    .systemLibrary(name: "CLLVM"),
+    .systemLibrary(name: "COpenBLAS"),
+    .target(
+      name: "LLVMBackend",
+      dependencies: [
+        "IR", "Runtime", .target(name: "CLLVM", condition: whenLLVM), .target(name: "COpenBLAS", condition: whenLLVM),
+      ],
+      swiftSettings: settings + [.unsafeFlags(llvmHeaders)],
+      linkerSettings: [
+        .unsafeFlags(llvmLibrary), .linkedLibrary(llvmName, .when(traits: ["LLVM"])),
+        .linkedLibrary("openblas", .when(traits: ["LLVM"])),
+      ]),
+    .target(name: "CUDABackend", dependencies: ["IR", "Runtime"], swiftSettings: settings),
+    .target(name: "DSL", dependencies: ["IR", "Ops"], swiftSettings: settings),
+    .target(name: "Models", dependencies: ["DSL", "Runtime"], swiftSettings: settings),
+    .target(
+      name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
+    .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),
+    .executableTarget(name: "millrace", dependencies: ["Training", arguments], swiftSettings: settings),
+    .executableTarget(name: "ir-dump", dependencies: ["Training", arguments], swiftSettings: settings),
+    .executableTarget(name: "model-bench", dependencies: ["Training", arguments], swiftSettings: settings),
+    .target(name: "TestSupport", dependencies: ["IR", "Runtime"], path: "Tests/TestSupport", swiftSettings: settings),
+  ] + testTargets
+)
