@@ -82,14 +82,6 @@ private func productTile(for product: Product) -> ThreadMapping.ProductTile {
   return tile
 }
 
-extension ThreadMapping.ProductTile {
-  /// Tiles of a whole product.
-  func count(of product: Product) -> Int {
-    let (down, across) = ((product.m + rows - 1) / rows, (product.n + columns - 1) / columns)
-    return down * across
-  }
-}
-
 /// Gives each local its place: small ones that only scalar code writes to each thread, the others to shared memory as
 /// long as there is room, the rest to global memory.
 private func place(

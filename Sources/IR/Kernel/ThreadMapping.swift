@@ -88,6 +88,12 @@ public struct ThreadMapping: Hashable, Sendable {
     }
     public var threads: Int { (rows / threadRows) * (columns / threadColumns) }
     public var bytes: Int { (rows + columns) * depth * 4 }
+
+    /// Tiles of a whole product.
+    public func count(of product: Product) -> Int {
+      let (down, across) = ((product.m + rows - 1) / rows, (product.n + columns - 1) / columns)
+      return down * across
+    }
   }
 }
 
