@@ -72,16 +72,17 @@ private struct FunctionPrinter {
     }
     let plain = results.count == 1 && function.resultNames.allSatisfy(\.isEmpty)
     let short = plain ? results[0] : "(" + results.joined(separator: ", ") + ")"
-    let first = start + list(parameters, "(", ")", after: start.count + " -> ".count + min(short.count, 40))
+    let open = plain ? "" : "(", close = plain ? "" : ")"
+    let first = start + list(parameters, "(", ")", after: start.count + short.count + " ->  {".count)
     let used = first.split(separator: "\n").last?.count ?? 0
-    return first + " -> " + (plain ? short : list(results, "(", ")", after: used + " -> ".count + 2))
+    return first + " -> " + list(results, open, close, after: plain ? 0 : used + " ->  {".count)
   }
 
   private func line(_ operation: Operation) -> String {
     var line = operation.results.map { names[$0.index] }.joined(separator: ", ")
     if !line.isEmpty { line += " = " }
     line += operation.op.name
-    let callee = operation.op.callee
+    let callee = operation.op.calledName
     if let callee { line += " " + written("@", callee) }
     if !operation.operands.isEmpty { line += " " + operation.operands.map { names[$0.index] }.joined(separator: ", ") }
     if callee == nil {
@@ -100,5 +101,11 @@ private struct FunctionPrinter {
 
 extension TensorOp {
   /// The function or kernel the op runs; its types are those of the operands and results, so the text leaves them out.
-  var callee: String? { (self as? Region)?.callee ?? (self as? Launch)?.callee }
+  var calledName: String? {
+    switch self {
+    case let region as Region: region.callee
+    case let launch as Launch: launch.callee
+    default: nil
+    }
+  }
 }
