@@ -85,7 +85,7 @@ extension Parser {
     if case .value = peek.kind {
       repeat { operands.append(try use(scope)) } while accept(.comma)
     }
-    let attributes = callee == nil && peek.kind == .mark(.openBrace) ? try attributeFields() : []
+    let attributes = name != "launch" && peek.kind == .mark(.openBrace) ? try attributeFields() : []
     var types: [TensorType] = []
     if accept(.colon) {
       repeat { types.append(try type()) } while accept(.comma)
@@ -97,9 +97,14 @@ extension Parser {
     let op: any TensorOp
     if let callee {
       let parameters = operands.map { function.type(of: $0) }
-      op = name == "region"
-        ? Region(callee: callee, parameters: parameters, results: types)
-        : Launch(callee: callee, parameters: parameters, results: types)
+      if name == "region" {
+        guard attributes.count == 1, attributes[0].name == "rows", case .number(let digits) = attributes[0].value,
+          let rows = Int(digits), rows > 0
+        else { throw error("'region' wants {rows = …}, the number of rows it is cut into", at: start) }
+        op = Region(callee: callee, rows: rows, parameters: parameters, results: types)
+      } else {
+        op = Launch(callee: callee, parameters: parameters, results: types)
+      }
     } else {
       op = try self.op(name, attributes, at: start)
     }

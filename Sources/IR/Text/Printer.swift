@@ -85,7 +85,9 @@ private struct FunctionPrinter {
     let callee = operation.op.calledName
     if let callee { line += " " + written("@", callee) }
     if !operation.operands.isEmpty { line += " " + operation.operands.map { names[$0.index] }.joined(separator: ", ") }
-    if callee == nil {
+    if let region = operation.op as? Region {
+      line += " {rows = \(region.rows)}"
+    } else if callee == nil {
       let attributes = AttributeEncoder.attributes(of: operation.op)
       if !attributes.isEmpty { line += " {" + attributes.map(\.description).joined(separator: ", ") + "}" }
     }
