@@ -8,7 +8,7 @@ enum SampleTexts {
     ) -> (%out: f32[4], %"a b": f32[4, 4]) {
       %half, %1 = halves %blocks.0.attention/query-1.weight : f32[4, 4], f32[4, 4]
       %2 = tanh %a : f32[4]
-      %3, %4 = region @"odd name" %2, %1 : f32[4], f32[4, 4]
+      %3, %4 = region @"odd name" %2, %1 {rows = 4} : f32[4], f32[4, 4]
       %5 = launch @every %3 : f32[4]
       return %5, %4
     }

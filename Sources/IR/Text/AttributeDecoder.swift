@@ -5,8 +5,8 @@ public struct AttributeDecoder {
 
   public init(_ fields: [Attribute.Field]) { self.fields = fields }
 
-  /// The op, if every attribute it needs is there and no other.
-  public func decode<Op: TensorOp>(_ type: Op.Type) throws(Violation) -> Op {
+  /// The value, if every attribute it needs is there and no other.
+  public func decode<Op: Decodable>(_ type: Op.Type) throws(Violation) -> Op {
     let source = Source(.fields(fields), at: "")
     do {
       let op = try Op(from: NodeDecoder(source: source))

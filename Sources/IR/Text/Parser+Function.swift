@@ -85,7 +85,7 @@ extension Parser {
     if case .value = peek.kind {
       repeat { operands.append(try use(scope)) } while accept(.comma)
     }
-    let attributes = name != "launch" && peek.kind == .mark(.openBrace) ? try attributeFields() : []
+    let attributes = peek.kind == .mark(.openBrace) ? try attributeFields() : []
     var types: [TensorType] = []
     if accept(.colon) {
       repeat { types.append(try type()) } while accept(.comma)
@@ -96,15 +96,7 @@ extension Parser {
     let place = accept(word: "loc") ? try writtenLocation() : location(of: start)
     let op: any TensorOp
     if let callee {
-      let parameters = operands.map { function.type(of: $0) }
-      if name == "region" {
-        guard attributes.count == 1, attributes[0].name == "rows", case .number(let digits) = attributes[0].value,
-          let rows = Int(digits), rows > 0
-        else { throw error("'region' wants {rows = …}, the number of rows it is cut into", at: start) }
-        op = Region(callee: callee, rows: rows, parameters: parameters, results: types)
-      } else {
-        op = Launch(callee: callee, parameters: parameters, results: types)
-      }
+      op = try call(name, callee, attributes, operands.map { function.type(of: $0) }, types, at: start)
     } else {
       op = try self.op(name, attributes, at: start)
     }
@@ -124,6 +116,27 @@ extension Parser {
       throw self.error(ops.contains(name) ? "'\(name)' \(error)" : error.message, at: token)
     }
   }
+
+  /// A region or a launch; the types of its operands and results are those the text gives them.
+  private func call(
+    _ name: String, _ callee: String, _ attributes: [Attribute.Field], _ parameters: [TensorType],
+    _ results: [TensorType], at token: Token
+  ) throws(Diagnostic) -> any TensorOp {
+    do {
+      let decoder = AttributeDecoder(attributes)
+      if name == "launch" {
+        _ = try decoder.decode(NoAttributes.self)
+        return Launch(callee: callee, parameters: parameters, results: results)
+      }
+      let rows = try decoder.decode(RegionAttributes.self).rows
+      return Region(callee: callee, rows: rows, parameters: parameters, results: results)
+    } catch {
+      throw self.error("'\(name)' \(error)", at: token)
+    }
+  }
+
+  private struct NoAttributes: Decodable {}
+  private struct RegionAttributes: Decodable { var rows: Int }
 
   /// `("file":12:3)`
   private mutating func writtenLocation() throws(Diagnostic) -> Location {

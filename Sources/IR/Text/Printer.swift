@@ -78,6 +78,9 @@ private struct FunctionPrinter {
     return first + " -> " + list(results, open, close, after: plain ? 0 : used + " ->  {".count)
   }
 
+  /// Attributes of regions and launches that the rest of the line says.
+  private static let implied: Set<String> = ["callee", "parameters", "results"]
+
   private func line(_ operation: Operation) -> String {
     var line = operation.results.map { names[$0.index] }.joined(separator: ", ")
     if !line.isEmpty { line += " = " }
@@ -85,12 +88,8 @@ private struct FunctionPrinter {
     let callee = operation.op.calledName
     if let callee { line += " " + written("@", callee) }
     if !operation.operands.isEmpty { line += " " + operation.operands.map { names[$0.index] }.joined(separator: ", ") }
-    if let region = operation.op as? Region {
-      line += " {rows = \(region.rows)}"
-    } else if callee == nil {
-      let attributes = AttributeEncoder.attributes(of: operation.op)
-      if !attributes.isEmpty { line += " {" + attributes.map(\.description).joined(separator: ", ") + "}" }
-    }
+    let attributes = AttributeEncoder.attributes(of: operation.op).filter { callee == nil || !Self.implied.contains($0.name) }
+    if !attributes.isEmpty { line += " {" + attributes.map(\.description).joined(separator: ", ") + "}" }
     let types = operation.results.map { function.type(of: $0).description }
     if !types.isEmpty { line += " : " + types.joined(separator: ", ") }
     if options.locations, operation.location.isKnown {
@@ -102,7 +101,7 @@ private struct FunctionPrinter {
 }
 
 extension TensorOp {
-  /// The function or kernel the op runs; its types are those of the operands and results, so the text leaves them out.
+  /// The function or kernel the op runs; its name stands before the operands.
   var calledName: String? {
     switch self {
     case let region as Region: region.callee
