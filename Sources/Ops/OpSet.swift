@@ -10,4 +10,7 @@ public enum OpSet {
     MakeRows.self, RowIDs.self, RowValues.self, ConcatenateRows.self, Densify.self, MergeRows.self,
     Random.self,
   ]
+
+  /// The ops by name, for the parser.
+  public static let table = OpTable(all)
 }
