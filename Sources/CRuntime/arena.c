@@ -1,0 +1,32 @@
+#define _GNU_SOURCE
+#include "CRuntime.h"
+#include <sys/mman.h>
+
+enum { hugePage = 2 << 20 };
+
+// Large areas begin on a huge page, so that every page of them can be one.
+static size_t rounded(size_t bytes) {
+  size_t unit = bytes >= hugePage ? hugePage : 4096;
+  return (bytes + unit - 1) / unit * unit;
+}
+
+void *millrace_map(size_t bytes) {
+  size_t size = rounded(bytes == 0 ? 1 : bytes);
+  if (size < bytes) return NULL;
+  size_t slack = size >= hugePage ? hugePage : 0;
+  char *area = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (area == MAP_FAILED) return NULL;
+  char *base = area;
+  if (slack > 0) {
+    size_t before = (hugePage - (uintptr_t)area % hugePage) % hugePage;
+    base = area + before;
+    if (before > 0) munmap(area, before);
+    if (slack > before) munmap(base + size, slack - before);
+#ifdef MADV_HUGEPAGE
+    madvise(base, size, MADV_HUGEPAGE);
+#endif
+  }
+  return base;
+}
+
+void millrace_unmap(void *base, size_t bytes) { munmap(base, rounded(bytes == 0 ? 1 : bytes)); }

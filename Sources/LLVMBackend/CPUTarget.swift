@@ -1,0 +1,43 @@
+#if LLVM
+internal import CLLVM
+
+/// The processor that code is made for.
+public struct CPUTarget: Hashable, Sendable {
+  /// LLVM's name of architecture and system, such as `x86_64-pc-linux-gnu`.
+  public var triple: String
+  /// LLVM's name of the processor, such as `znver3`.
+  public var cpu: String
+  /// LLVM's feature list, such as `+avx2,+fma,-avx512f`.
+  public var features: String
+
+  public init(triple: String, cpu: String, features: String) {
+    self.triple = triple
+    self.cpu = cpu
+    self.features = features
+  }
+
+  /// The processor this process runs on.
+  public static let host: CPUTarget = {
+    LLVMLibrary.initialize()
+    return CPUTarget(
+      triple: LLVMLibrary.take(LLVMGetDefaultTargetTriple()), cpu: LLVMLibrary.take(LLVMGetHostCPUName()),
+      features: LLVMLibrary.take(LLVMGetHostCPUFeatures()))
+  }()
+
+  func has(_ feature: String) -> Bool { features.split(separator: ",").contains { $0 == "+" + feature } }
+
+  var isX86: Bool { triple.hasPrefix("x86_64") }
+
+  /// f32 elements of one vector register.
+  public var lanes: Int {
+    if has("avx512f") { return 16 }
+    return has("avx2") || has("avx") ? 8 : 4
+  }
+
+  /// Whether loads and stores of some lanes of a vector cost about as much as whole ones.
+  var hasMaskedMemory: Bool { has("avx512f") && has("avx512vl") && has("avx512bw") || has("sve") }
+
+  /// Whether f16 and f32 are converted by instructions.
+  var convertsHalf: Bool { has("f16c") || has("avx512f") || triple.hasPrefix("aarch64") || triple.hasPrefix("arm64") }
+}
+#endif

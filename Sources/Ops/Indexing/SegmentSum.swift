@@ -1,0 +1,36 @@
+import IR
+
+/// Sums of rows by segment: `y[s, r…] = Σ values[k, r…]` over the `k` with `ids[k] = s`, in the order of `k`.
+///
+/// A number outside of the segments adds nothing. The same sums as `ScatterAdd`, for few segments: the kernel is parallel
+/// over segments, each of which reads all ids.
+public struct SegmentSum: TensorOp {
+  public var name: String { "segment_sum" }
+  public let segments: Int
+  public init(segments: Int) { self.segments = segments }
+
+  public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
+    try expect(operands, "ids", "values")
+    let (ids, values) = (operands[0], operands[1])
+    try expectRowPairs(ids, values)
+    return [try checked(values.with(shape: [segments] + values.shape.dropFirst()))]
+  }
+
+  public func reference(_ operands: [Literal]) -> [Literal] {
+    [operands[1].summed(by: operands[0].integers, into: segments)]
+  }
+
+  public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] {
+    guard let dy = try g.floatUpstream() else { return g.none }
+    return [nil, try g.emit(Gather(), dy, g.operands[0])]
+  }
+
+  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+
+  public static let samples: [Sample] = [
+    Sample(Self(segments: 4), .i64(9), .f32(9)), Sample(Self(segments: 3), .i64(7), .f32(7, 5)),
+    Sample(Self(segments: 1), TensorType(.i32, [3]), .f32(3, 2, 2)), Sample(Self(segments: 2), .i64(0), .f32(0, 3)),
+    Sample(Self(segments: 5), .i64(6), .i64(6)), Sample(Self(segments: 3), .i64(5), TensorType(.f16, [5, 2])),
+    Sample(Self(segments: 0), .i64(2), .f32(2)),
+  ]
+}

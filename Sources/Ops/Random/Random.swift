@@ -1,0 +1,53 @@
+import IR
+
+/// Random numbers of a key, the same on every machine: Philox4x32-10 on the element's place.
+///
+/// Element `i` is lane `i % 4` of the block whose counter is `i / 4`; the operand, an i64 scalar, is the key.
+/// `bits` are 32 random bits: all of an i32, the lower half of an i64, cut to 8 for u8. `uniform` has 24 bits in
+/// `0 ..< 1`. `normal` is Box–Muller's: lanes 0 and 1 of a block share their two uniform numbers, so do 2 and 3.
+public struct Random: TensorOp {
+  public enum Distribution: String, Hashable, Sendable, Codable, CaseIterable {
+    case uniform, normal, bits
+  }
+
+  public var name: String { "random" }
+  public let distribution: Distribution
+  public let type: TensorType
+  public init(_ distribution: Distribution, _ type: TensorType) {
+    self.distribution = distribution
+    self.type = type
+  }
+
+  public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
+    try expect(operands, "key")
+    try require(operands[0] == .i64(), "wants an i64 scalar as key, got \(operands[0])")
+    try expectDense(type, as: "its type")
+    if distribution == .bits {
+      try require(type.dtype.isInteger, "makes integers of bits, not \(type)")
+    } else {
+      try require(type.dtype == .f32, "makes f32 numbers, not \(type)")
+    }
+    return [type]
+  }
+
+  public func reference(_ operands: [Literal]) -> [Literal] {
+    let key = operands[0].integer(at: 0)
+    if distribution == .bits {
+      return [Literal(type, integers: (0..<type.count).map { Int64(Philox.block($0 / 4, key: key)[$0 % 4]) })]
+    }
+    return [Literal(type, floats: (0..<type.count).map { i in
+      let uniform = Philox.block(i / 4, key: key).map { Double($0 >> 8) * 0x1p-24 }
+      return distribution == .uniform ? uniform[i % 4] : Self.normal(uniform, lane: i % 4)
+    })]
+  }
+
+  public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] { [nil] }
+
+  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+
+  public static let samples: [Sample] = [
+    Sample(Self(.uniform, .f32(3, 5)), .i64()), Sample(Self(.normal, .f32(9)), .i64()), Sample(Self(.bits, .i64(7)), .i64()),
+    Sample(Self(.bits, TensorType(.i32, [2, 3])), .i64()), Sample(Self(.bits, TensorType(.u8, [5])), .i64()),
+    Sample(Self(.uniform, .f32()), .i64()), Sample(Self(.normal, .f32(0)), .i64()),
+  ]
+}
