@@ -56,33 +56,30 @@ extension Initial {
   fileprivate func floats(_ type: TensorType, _ random: inout SplitMix) -> [Float] {
     let count = type.count
     switch self {
-    case .constant(let value): [Float](repeating: Float(value), count: count)
-    case .normal(let deviation): (0..<count).map { _ in Float(deviation * random.normal()) }
-    case .uniform(let low, let high): (0..<count).map { _ in Float(low + (high - low) * random.unit()) }
+    case .constant(let value): return [Float](repeating: Float(value), count: count)
+    case .normal(let deviation): return (0..<count).map { _ in Float(deviation * random.normal()) }
+    case .uniform(let low, let high): return (0..<count).map { _ in Float(low + (high - low) * random.unit()) }
     case .xavier(let inputs, let outputs):
-      Initial.uniform(-xavierBound(inputs, outputs), xavierBound(inputs, outputs)).floats(type, &random)
-    case .values(let values): values
+      let bound = (6 / Double(max(1, inputs + outputs))).squareRoot()
+      return Initial.uniform(-bound, bound).floats(type, &random)
+    case .values(let values): return values
     case .identity:
-      (0..<count).map { place in
-        let (row, column) = place.quotientAndRemainder(dividingBy: type.shape.last ?? 1)
-        return row % (type.shape.last ?? 1) == column ? 1 : 0
-      }
-    case .permutation, .counting: integers(type, &random).map { Float($0) }
+      let columns = type.shape.last ?? 1
+      return (0..<count).map { place in (place / columns) % columns == place % columns ? 1 : 0 }
+    case .permutation, .counting: return integers(type, &random).map { Float($0) }
     }
   }
 
   fileprivate func integers(_ type: TensorType, _ random: inout SplitMix) -> [Int64] {
-    let count = type.count
+    let numbers = (0..<type.count).map { Int64($0) }
     switch self {
-    case .counting: (0..<count).map { Int64($0) }
-    case .permutation: (0..<count).map { Int64($0) }.shuffled(using: &random)
+    case .counting: return numbers
+    case .permutation: return numbers.shuffled(using: &random)
     case .constant, .normal, .uniform, .xavier, .values, .identity:
-      floats(type, &random).map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
+      return floats(type, &random).map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
     }
   }
 }
-
-private func xavierBound(_ inputs: Int, _ outputs: Int) -> Double { (6 / Double(max(1, inputs + outputs))).squareRoot() }
 
 /// FNV-1a.
 private func fingerprint(of text: String) -> UInt64 {

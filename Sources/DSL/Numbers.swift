@@ -7,4 +7,4 @@
 #endif
 
 /// The natural logarithm of a number of the model's own text (not of a tensor).
-func log(of value: Double) -> Double { log(value) }
+func naturalLogarithm(_ value: Double) -> Double { log(value) }

@@ -59,6 +59,7 @@ public struct Attention: Layer {
   private func isSound(for x: Tensor) -> Bool {
     let trace = x.trace
     return trace.require(x.rank == 3, "attention wants [batch, length, width], got \(x.type)")
+      && trace.require(rotaryBase >= 0, "the base of rotary positions is not negative, got \(rotaryBase)")
       && trace.require(heads > 0 && keyHeads > 0 && headWidth > 0, "attention wants at least one head, and a head width")
       && trace.require(heads % max(1, keyHeads) == 0, "\(keyHeads) key heads do not divide \(heads) heads")
       && trace.require(
@@ -79,7 +80,7 @@ extension Tensor {
 
     let table = [Int](repeating: 1, count: rank - 3)
     let positions = trace.iota(.f32(length)).cast(to: dtype).reshaped([length] + table + [1])
-    let rate = log(of: base) / Double(Swift.max(1, half))
+    let rate = naturalLogarithm(base) / Double(Swift.max(1, half))
     let angle = positions * (trace.iota(.f32(half)).cast(to: dtype) * -rate).exp()
     let (cos, sin) = (angle.cos(), angle.sin())
 
