@@ -78,7 +78,10 @@ let package = Package(
       name: "Passes", dependencies: ["IR", "Ops", "Rewriting"], path: "passes", exclude: notes(under: "passes"),
       swiftSettings: settings),
     .target(name: "CRuntime"),
-    .target(name: "Runtime", dependencies: ["IR", "CRuntime"], swiftSettings: settings),
+    .target(
+      name: "Runtime", dependencies: ["IR", "CRuntime"],
+      // Without it the interpreter is ten times slower in debug builds, and so is every test that needs the truth.
+      swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CLLVM"),
     .systemLibrary(name: "COpenBLAS"),
     .target(

@@ -37,4 +37,36 @@ extension Function {
     for number in operations.indices { operations[number].operands = operations[number].operands.map(final) }
     results = results.map(final)
   }
+
+  /// Drops operations whose results nobody needs.
+  public mutating func removeDeadOperations() {
+    var isNeeded = [Bool](repeating: false, count: valueCount)
+    for result in results { isNeeded[result.index] = true }
+    var keep = [Bool](repeating: false, count: operations.count)
+    for number in operations.indices.reversed() {
+      guard operations[number].results.contains(where: { isNeeded[$0.index] }) else { continue }
+      keep[number] = true
+      for operand in operations[number].operands { isNeeded[operand.index] = true }
+    }
+    if keep.contains(false) { operations = operations.indices.filter { keep[$0] }.map { operations[$0] } }
+  }
+
+  /// Drops parameters that nobody reads; donations of the others keep their results.
+  public mutating func dropParameters(where isDropped: (Value) -> Bool) {
+    var copy = Function(name: name)
+    var map: [Value: Value] = [:]
+    for (number, parameter) in parameters.enumerated() where !isDropped(parameter) {
+      if let result = donations[number] { copy.donations[copy.parameters.count] = result }
+      map[parameter] = copy.addParameter(type(of: parameter), name: self.name(of: parameter))
+    }
+    for operation in operations {
+      for result in operation.results { map[result] = copy.addValue(type(of: result), name: self.name(of: result)) }
+      copy.operations.append(
+        Operation(
+          operation.op, operation.operands.map { map[$0]! }, operation.results.map { map[$0]! }, at: operation.location))
+    }
+    copy.results = results.map { map[$0]! }
+    copy.resultNames = resultNames
+    self = copy
+  }
 }

@@ -87,9 +87,13 @@ private final class Source {
     }
     do {
       return try T(from: NodeDecoder(source: self))
-    } catch is DecodingError {
+    } catch let error where error is DecodingError || !hasWord {
       throw mismatch("one of " + rawValues(words).joined(separator: ", "))
     }
+  }
+
+  private var hasWord: Bool {
+    if case .word = attribute { true } else { false }
   }
 
   private func leaf(_ type: any Decodable.Type, raw: Bool) throws(Violation) -> (any Sendable)? {
