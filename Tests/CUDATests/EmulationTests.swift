@@ -39,4 +39,14 @@ struct SpreadSamples: Sendable {
 
   @Test("kernels of rows do what the interpreter does", arguments: Sample.rows.indices)
   func rows(_ number: Int) throws { try EmulationTests.rows.get().check(Sample.rows[number], number) }
+
+  static let scalars = Result { try SpreadSamples(Sample.scalars) }
+
+  @Test("scalars are what the interpreter computes", arguments: Sample.scalars.indices)
+  func scalars(_ number: Int) throws { try EmulationTests.scalars.get().check(Sample.scalars[number], number) }
+
+  static let products = Result { try SpreadSamples(Sample.products) }
+
+  @Test("products are what the interpreter computes", arguments: Sample.products.indices)
+  func products(_ number: Int) throws { try EmulationTests.products.get().check(Sample.products[number], number) }
 }
