@@ -73,7 +73,7 @@ struct Sample: CustomTestStringConvertible {
   /// What kernel `number` of `program`, which is this one, makes of the inputs.
   func emulated(
     by program: EmulatedCUDA, _ number: Int, order: EmulatedCUDA.ThreadOrder = .ascending
-  ) throws -> [Literal] {
+  ) throws(Diagnostic) -> [Literal] {
     var rest = inputs.makeIterator()
     let passed = kernel.buffers.filter { $0.role != .local }
     var memories: [UnsafeMutableRawPointer] = []

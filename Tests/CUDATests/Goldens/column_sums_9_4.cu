@@ -9,17 +9,17 @@ extern "C" __global__ void __launch_bounds__(32) column_sums_9_4_0(const float* 
     }
     for (int i1 = 0; i1 < 3; i1++) {
       for (int i2 = lane; i2 < 4; i2 += 4) {
-        b2_w[i0 * 4 + i2] = (b2_w[i0 * 4 + i2] + ((((long long)(i0 * 3 + i1)) < 9LL) ? b0_x[i0 * 12 + i1 * 4 + i2] : 0.0f));
+        b2_w[i0 * 4 + i2] = b2_w[i0 * 4 + i2] + ((((long long)(i0 * 3 + i1)) < 9LL) ? b0_x[i0 * 12 + i1 * 4 + i2] : 0.0f);
       }
     }
   }
 }
 extern "C" __global__ void __launch_bounds__(32) column_sums_9_4_1(float* __restrict__ b1_y, float* __restrict__ b2_w) {
-  const int i2 = (int)blockIdx.x * 32 + (int)threadIdx.x / 1;
+  const int i2 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i2 < 4) {
     float v0 = 0.0f;
     for (int i0 = 0; i0 < 4; i0++) {
-      v0 = (v0 + b2_w[i0 * 4 + i2]);
+      v0 = v0 + b2_w[i0 * 4 + i2];
     }
     b1_y[i2] = v0;
   }
