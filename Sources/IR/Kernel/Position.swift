@@ -203,11 +203,11 @@ public struct Position: Hashable, Sendable {
     return offset
   }
 
-  /// The position in a shape that has a row-major offset.
+  /// The position in a shape that has a row-major offset; in an empty shape any will do, as nobody uses it.
   public static func position(of offset: Position, in shape: [Int]) -> [Position] {
     var rest = offset
     var position: [Position] = []
-    for extent in shape.reversed() {
+    for extent in shape.reversed().map({ max(1, $0) }) {
       position.append(position.count == shape.count - 1 ? rest : rest % extent)
       rest = rest / extent
     }
