@@ -96,7 +96,7 @@ let package = Package(
       ]),
     .target(name: "CUDABackend", dependencies: ["IR", "Runtime"], swiftSettings: settings),
     .target(name: "DSL", dependencies: ["IR", "Ops"], swiftSettings: settings),
-    .target(name: "Models", dependencies: ["DSL", "Runtime"], swiftSettings: settings),
+    .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
     .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),
