@@ -38,7 +38,7 @@ let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
 // Suites by what they test; each may use the targets named here.
 let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
-  ("OpsTests", ["IR", "Ops", "Runtime", "Passes", "Compiler"]),
+  ("OpsTests", ["IR", "Ops", "Runtime"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
@@ -97,7 +97,7 @@ let package = Package(
       ]),
     .target(name: "CUDABackend", dependencies: ["IR", "Runtime"], swiftSettings: settings),
     .target(name: "DSL", dependencies: ["IR", "Ops"], swiftSettings: settings),
-    .target(name: "Models", dependencies: ["DSL", "Runtime"], swiftSettings: settings),
+    .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
     .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),

@@ -146,8 +146,10 @@ extension RegionLowering {
   }
 
   private func vectorLoop(_ body: [Statement], isRow: Bool = true) -> Statement {
-    var sums = 0
-    for case .accumulate = body { sums += 1 }
+    let sums = body.count { statement in
+      if case .accumulate = statement { return true }
+      return false
+    }
     let unroll = sums == 0 ? 2 : sums <= 2 ? 4 : sums <= 4 ? 2 : 1
     var limit: Position?
     if isRow, layout.rowsAreLanes {

@@ -5,8 +5,8 @@ public struct AttributeDecoder {
 
   public init(_ fields: [Attribute.Field]) { self.fields = fields }
 
-  /// The op, if every attribute it needs is there and no other.
-  public func decode<Op: TensorOp>(_ type: Op.Type) throws(Violation) -> Op {
+  /// The value, if every attribute it needs is there and no other.
+  public func decode<Op: Decodable>(_ type: Op.Type) throws(Violation) -> Op {
     let source = Source(.fields(fields), at: "")
     do {
       let op = try Op(from: NodeDecoder(source: source))
@@ -87,9 +87,13 @@ private final class Source {
     }
     do {
       return try T(from: NodeDecoder(source: self))
-    } catch is DecodingError {
+    } catch let error where error is DecodingError || !hasWord {
       throw mismatch("one of " + rawValues(words).joined(separator: ", "))
     }
+  }
+
+  private var hasWord: Bool {
+    if case .word = attribute { true } else { false }
   }
 
   private func leaf(_ type: any Decodable.Type, raw: Bool) throws(Violation) -> (any Sendable)? {

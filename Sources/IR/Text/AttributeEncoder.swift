@@ -3,12 +3,12 @@
 /// `nil` and `false` are left out, a raw-value enum is a bare word, a `TensorType` is its text, an array is an array and
 /// any other value a group of fields.
 public enum AttributeEncoder {
-  public static func attributes(of op: any TensorOp) throws(Violation) -> [Attribute.Field] {
+  public static func attributes(of op: any TensorOp) -> [Attribute.Field] {
     let encoder = BoxEncoder()
     do {
       try op.encode(to: encoder)
     } catch {
-      throw Violation("'\(op.name)' cannot be written as text: \(error)")
+      preconditionFailure("attributes of '\(op.name)' can be written as text: \(error)")
     }
     guard case .fields(let fields) = encoder.box.attribute else { return [] }
     let hidden = (type(of: op) as? any OpFamily.Type)?.nameAttribute

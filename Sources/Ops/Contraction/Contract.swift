@@ -9,7 +9,12 @@ import IR
 public struct Contract: TensorOp {
   public var name: String { "contract" }
   public let equation: String
-  public init(_ equation: String) { self.equation = equation }
+  /// Computed row by row inside a region, unrolled, instead of by a matrix product (set by `fuse-width-expansion`).
+  public let isRowResident: Bool
+  public init(_ equation: String, isRowResident: Bool = false) {
+    self.equation = equation
+    self.isRowResident = isRowResident
+  }
 
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     try expect(operands, "a", "b")
@@ -37,7 +42,7 @@ public struct Contract: TensorOp {
   }
 
   /// The labels of an equation that `infer` has accepted.
-  private var labels: Equation {
+  public var labels: Equation {
     guard let labels = try? Equation(equation) else { preconditionFailure("the equation '\(equation)' was not checked") }
     return labels
   }

@@ -3,7 +3,8 @@ import IR
 /// A function of each pair of elements: `z = f(x, y)`, of two tensors of one type.
 ///
 /// Integers wrap around at their width; `and`, `or`, `xor` are logical on bool and bitwise on integers.
-public struct Binary: TensorOp {
+public struct Binary: OpFamily {
+  public static let nameAttribute = "function"
   public var name: String { function.rawValue }
   public let function: BinaryFunction
   public init(_ function: BinaryFunction) { self.function = function }

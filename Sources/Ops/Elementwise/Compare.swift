@@ -3,7 +3,8 @@ import IR
 /// Compares each pair of elements: `z = x < y` and its kin, of two tensors of one type; the result is bool.
 ///
 /// A NaN is not equal to anything and neither less nor greater; bool counts as 0 and 1.
-public struct Compare: TensorOp {
+public struct Compare: OpFamily {
+  public static let nameAttribute = "comparison"
   public var name: String { comparison.rawValue }
   public let comparison: Comparison
   public init(_ comparison: Comparison) { self.comparison = comparison }

@@ -3,7 +3,8 @@ import IR
 /// A function of each element: `y = f(x)`.
 ///
 /// Integers know `negate`, `absolute` and `not`, wrapping around at their width; bool knows `not`; floats all but `not`.
-public struct Unary: TensorOp {
+public struct Unary: OpFamily {
+  public static let nameAttribute = "function"
   public var name: String { function.rawValue }
   public let function: UnaryFunction
   public init(_ function: UnaryFunction) { self.function = function }

@@ -23,7 +23,42 @@ public struct ScatterAdd: TensorOp {
     return [nil, try g.emit(Gather(), dy, g.operands[0])]
   }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands[0], operands[1]) } }
+
+  /// The table falls into up to 16 pieces, of columns if rows are long and of rows otherwise; each reads all ids.
+  private func kernel(_ ids: TensorType, _ values: TensorType) -> Kernel {
+    let k = KernelBuilder()
+    let width = values.shape.dropFirst().reduce(1, *)
+    let (i, v) = (k.input("ids", ids), k.input("values", values))
+    let y = k.output("y", values.with(shape: [rows, width]))
+    let columns = max(1, pieces(of: width, by: max(32, pieces(of: width, by: 16))))
+    let ranges = min(max(1, rows), 16 / columns)
+    let (chunk, range) = (pieces(of: width, by: columns), pieces(of: rows, by: ranges))
+    k.stage(below: columns * ranges) { piece in
+      let (firstColumn, firstRow) = (piece % columns * chunk, piece / columns * range)
+      let (columnLimit, rowLimit) = (Position(width) - firstColumn, Position(rows) - firstRow)
+      let zero = Scalar.zero(ScalarType(values.dtype))
+      let clear = k.loop(below: range, limit: rowLimit) { row in
+        [k.loop(below: chunk, limit: columnLimit) { column in
+          [.store(y, (row + firstRow) * width + firstColumn + column, zero)]
+        }]
+      }
+      let add = k.loop(below: ids.count) { number in
+        let (define, id) = k.define(k.load(i, number).wide)
+        let low = Scalar.compare(.greaterOrEqual, .variable(id), .position(firstRow))
+        let high = Scalar.compare(.less, .variable(id), .position(firstRow + range))
+        var mine = Scalar.binary(.and, low, high)
+        if ranges * range > rows { mine = .binary(.and, mine, .compare(.less, .variable(id), .int(rows))) }
+        let addRow = k.loop(below: chunk, limit: columnLimit) { column in
+          let at = Position(id) * width + firstColumn + column
+          return [.store(y, at, .binary(.add, k.load(y, at), k.load(v, number * width + firstColumn + column)))]
+        }
+        return [define, .conditional(mine, [addRow])]
+      }
+      return [clear, add]
+    }
+    return k.kernel(name)
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(rows: 6), .i64(9), .f32(9, 3)), Sample(Self(rows: 3), .i64(4), .f32(4)), Sample(Self(rows: 4), .i64(5), .f32(5, 2, 3)),

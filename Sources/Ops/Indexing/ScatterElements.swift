@@ -37,7 +37,38 @@ public struct ScatterElements: TensorOp {
     return [nil, try g.emit(GatherElements(), dy, g.operands[0])]
   }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering {
+    let (ids, values) = (operands[0], operands[1])
+    let picks = values.shape[values.rank - 1]
+    if picks > 8 { return .kernel { kernel(ids, values) } }
+    return .formula { source, at in
+      let zero = Scalar.zero(ScalarType(values.dtype))
+      return source.reduce(.sum, over: [picks]) { inner in
+        let place = at.dropLast() + inner
+        let fits = Scalar.compare(.equal, source.operand(0, at: place).wide, .position(at[at.count - 1]))
+        return .select(fits, source.operand(1, at: place), zero)
+      }.wrapped(to: values.dtype)
+    }
+  }
+
+  private func kernel(_ ids: TensorType, _ values: TensorType) -> Kernel {
+    let k = KernelBuilder()
+    let picks = values.shape[values.rank - 1]
+    let batches = values.shape.dropLast().reduce(1, *)
+    let (i, v) = (k.input("ids", ids), k.input("values", values))
+    let y = k.output("y", values.with(shape: [batches, extent]))
+    let sums = RunningSums(k, values.dtype, count: extent, into: y)
+    k.stage(below: batches) { batch in
+      let first = batch * extent
+      let add = k.loop(below: picks) { pick in
+        let (define, id) = k.define(k.load(i, batch * picks + pick).wide)
+        let value = k.load(v, batch * picks + pick)
+        return [define, .conditional(Scalar.variable(id).isWithin(extent), [sums.add(value, at: Position(id), first)])]
+      }
+      return [sums.clear(first), add] + sums.finish(first)
+    }
+    return k.kernel(name)
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(extent: 5), .i64(3, 2), .f32(3, 2)), Sample(Self(extent: 4), .i64(2, 11), .f32(2, 11)),

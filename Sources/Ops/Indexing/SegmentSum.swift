@@ -25,7 +25,27 @@ public struct SegmentSum: TensorOp {
     return [nil, try g.emit(Gather(), dy, g.operands[0])]
   }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands[0], operands[1]) } }
+
+  private func kernel(_ ids: TensorType, _ values: TensorType) -> Kernel {
+    let k = KernelBuilder()
+    let width = values.shape.dropFirst().reduce(1, *)
+    let (i, v) = (k.input("ids", ids), k.input("values", values))
+    let y = k.output("y", values.with(shape: [segments, width]))
+    let sums = RunningSums(k, values.dtype, count: width, into: y)
+    k.stage(below: segments) { segment in
+      let first = segment * width
+      let add = k.loop(below: ids.count) { number in
+        let mine = Scalar.compare(.equal, k.load(i, number).wide, .position(segment))
+        let addRow = k.loop(below: width) { column in
+          [sums.add(k.load(v, number * width + column), at: column, first)]
+        }
+        return [.conditional(mine, [addRow])]
+      }
+      return [sums.clear(first), add] + sums.finish(first)
+    }
+    return k.kernel(name)
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(segments: 4), .i64(9), .f32(9)), Sample(Self(segments: 3), .i64(7), .f32(7, 5)),

@@ -23,7 +23,19 @@ public struct Sort: TensorOp {
 
   public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] { try scatterBack(&g) }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering {
+    let x = operands[0]
+    return .kernel {
+      let k = KernelBuilder()
+      let from = k.input("x", x)
+      let (values, places) = (k.output("values", x), k.output("indices", x.with(.i64)))
+      let sort = MergeSort(lines: x.shape.dropLast().reduce(1, *), extent: x.shape[x.rank - 1], dtype: x.dtype) {
+        descending ? $0.isLarger(than: $1) : $1.isLarger(than: $0)
+      }
+      sort.emit(from, into: values, places, k)
+      return k.kernel(name)
+    }
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(), .f32(4, 7)), Sample(Self(descending: true), .f32(9)), Sample(Self(), .i64(2, 3, 5)),

@@ -43,7 +43,32 @@ public struct Random: TensorOp {
 
   public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] { [nil] }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering {
+    let (type, distribution) = (type, distribution)
+    return .formula { source, at in
+      let number = Position.offset(of: at, in: type.shape)
+      let words = Philox.words(counter: number / 4, key: source.operand(0, at: []), source)
+      let lane = number % 4
+      switch distribution {
+      case .bits:
+        let bits = Scalar.pick(words, lane)
+        switch type.dtype {
+        case .i32: return .convert(bits, .i32)
+        case .u8: return Scalar.convert(bits, .i32).wrapped(to: .u8)
+        default: return bits
+        }
+      case .uniform: return Scalar.pick(words, lane).asUniform
+      case .normal:
+        // The pair of uniform numbers that the lane shares, then the cosine or the sine.
+        let u = Scalar.pick([words[0], words[2]], lane / 2).asUniform, v = Scalar.pick([words[1], words[3]], lane / 2).asUniform
+        let logarithm = Scalar.unary(.logarithm, .binary(.subtract, .float(1), u))
+        let radius = Scalar.unary(.squareRoot, .binary(.multiply, .float(-2), logarithm))
+        let angle = Scalar.binary(.multiply, .float(2 * Double.pi), v)
+        let turned = Scalar.pick([.unary(.cosine, angle), .unary(.sine, angle)], number % 2)
+        return .binary(.multiply, radius, turned)
+      }
+    }
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(.uniform, .f32(3, 5)), .i64()), Sample(Self(.normal, .f32(9)), .i64()), Sample(Self(.bits, .i64(7)), .i64()),

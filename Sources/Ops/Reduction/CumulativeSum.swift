@@ -50,7 +50,37 @@ public struct CumulativeSum: TensorOp {
     return [try g.emit(CumulativeSum(axis: axis, exclusive: exclusive, reversed: !reversed), dy)]
   }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands[0]) } }
+
+  /// Neighbouring lines are summed side by side, up to 64 in an iteration, so that memory is read in order.
+  private func kernel(_ x: TensorType) -> Kernel {
+    let k = KernelBuilder()
+    let (extent, inner) = (x.shape[axis], x.shape[(axis + 1)...].reduce(1, *))
+    let outer = x.shape[..<axis].reduce(1, *)
+    let (from, to) = (k.input("x", x), k.output("y", x))
+    let type = ScalarType(x.dtype)
+    let chunk = min(64, max(1, inner))
+    let chunks = pieces(of: inner, by: chunk)
+    let sums = k.buffer("sums", type.dtype, chunk, .local)
+    k.stage(below: outer * chunks) { piece in
+      let firstLine = piece % max(1, chunks) * chunk
+      let (start, limit) = (piece / max(1, chunks) * (extent * inner) + firstLine, Position(inner) - firstLine)
+      let clear = k.loop(below: chunk) { [.store(sums, $0, .zero(type))] }
+      let run = k.loop(below: extent) { step in
+        let along = reversed ? Position(extent - 1) - step : step
+        return [k.loop(below: chunk, limit: limit) { line in
+          let at = start + along * inner + line
+          let (defineOld, old) = k.define(k.load(sums, line))
+          let (defineNew, new) = k.define(.binary(.add, .variable(old), k.load(from, at)))
+          return [
+            defineOld, defineNew, .store(sums, line, .variable(new)), .store(to, at, .variable(exclusive ? old : new)),
+          ]
+        }]
+      }
+      return [clear, run]
+    }
+    return k.kernel(name)
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(axis: 0), .f32(7)), Sample(Self(axis: 1, exclusive: true), .f32(3, 5)), Sample(Self(axis: 0), .f32(4, 3)),
