@@ -202,7 +202,7 @@ public struct Position: Hashable, Sendable {
 }
 
 extension Position.Atom {
-  var range: ClosedRange<Int>? {
+  public var range: ClosedRange<Int>? {
     switch self {
     case .loop(let loop): return 0...Swift.max(0, loop.extent - 1)
     case .remainder(_, let by): return 0...(by - 1)
