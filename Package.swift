@@ -78,7 +78,10 @@ let package = Package(
       name: "Passes", dependencies: ["IR", "Ops", "Rewriting"], path: "passes", exclude: notes(under: "passes"),
       swiftSettings: settings),
     .target(name: "CRuntime"),
-    .target(name: "Runtime", dependencies: ["IR", "CRuntime"], swiftSettings: settings),
+    .target(
+      name: "Runtime", dependencies: ["IR", "CRuntime"],
+      // Without it the interpreter is ten times slower in debug builds, and so is every test that needs the truth.
+      swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CLLVM"),
     .systemLibrary(name: "COpenBLAS"),
     .target(
@@ -93,7 +96,7 @@ let package = Package(
       ]),
     .target(name: "CUDABackend", dependencies: ["IR", "Runtime"], swiftSettings: settings),
     .target(name: "DSL", dependencies: ["IR", "Ops"], swiftSettings: settings),
-    .target(name: "Models", dependencies: ["DSL", "Runtime"], swiftSettings: settings),
+    .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
     .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),

@@ -9,11 +9,23 @@ public struct Literal: Hashable, Sendable {
   }
 
   public let type: TensorType
+  /// In row-major order; of a row-sparse tensor the rows it holds.
   public let elements: Elements
+  /// The row number of each pair of a row-sparse tensor; empty for a dense one.
+  public let ids: [Int64]
 
   public init(_ type: TensorType, floats: [Double]) {
-    precondition(type.dtype.isFloat && floats.count == type.count, "\(type) holds \(type.count) floats, got \(floats.count)")
+    precondition(type.rows == nil, "\(type) has ids too")
+    self.init(type, ids: [], values: floats)
+  }
+
+  /// A row-sparse tensor of its pairs: row numbers, and the rows one after the other.
+  public init(_ type: TensorType, ids: [Int64], values floats: [Double]) {
+    let count = type.heldCount
+    precondition(type.dtype.isFloat && floats.count == count, "\(type) holds \(count) floats, got \(floats.count)")
+    precondition(ids.count == type.rows ?? 0, "\(type) got \(ids.count) ids")
     self.type = type
+    self.ids = ids
     switch type.dtype {
     case .bf16: elements = .floats(floats.map { Double(BFloat16(Float($0)).float) })
     case .f16: elements = .floats(floats.map { Double(Half(Float($0)).float) })
@@ -24,6 +36,7 @@ public struct Literal: Hashable, Sendable {
   public init(_ type: TensorType, integers: [Int64]) {
     precondition(!type.dtype.isFloat && integers.count == type.count, "\(type) holds \(type.count) integers, got \(integers.count)")
     self.type = type
+    ids = []
     switch type.dtype {
     case .i32: elements = .integers(integers.map { Int64(Int32(truncatingIfNeeded: $0)) })
     case .u8: elements = .integers(integers.map { Int64(UInt8(truncatingIfNeeded: $0)) })
@@ -46,8 +59,13 @@ public struct Literal: Hashable, Sendable {
     self.init(type, integers: Positions(of: type.shape).map(element))
   }
 
+  /// Nothing but zeros; a row-sparse tensor's pairs belong to no row.
   public static func zeros(_ type: TensorType) -> Self {
-    type.dtype.isFloat
+    if let rows = type.rows {
+      let ids = [Int64](repeating: -1, count: rows)
+      return Self(type, ids: ids, values: [Double](repeating: 0, count: type.heldCount))
+    }
+    return type.dtype.isFloat
       ? Self(type, floats: [Double](repeating: 0, count: type.count))
       : Self(type, integers: [Int64](repeating: 0, count: type.count))
   }

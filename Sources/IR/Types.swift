@@ -44,6 +44,8 @@ public struct TensorType: Hashable, Sendable {
   public var rank: Int { shape.count }
   /// Elements of the (dense) tensor.
   public var count: Int { shape.reduce(1, *) }
+  /// Elements a value holds: all of a dense tensor, the rows of a row-sparse one.
+  public var heldCount: Int { rows.map { $0 * shape.dropFirst().reduce(1, *) } ?? count }
   /// Bytes the value takes in memory.
   public var bytes: Int {
     guard let rows else { return count * dtype.size }

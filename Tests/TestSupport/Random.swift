@@ -14,10 +14,13 @@ public struct Seeded: RandomNumberGenerator {
 }
 
 extension Literal {
-  /// Random elements: floats in -2 ..< 2, rounded to f32, integers in 0 ..< `integersBelow`.
+  /// Random elements: floats in -2 ..< 2, rounded to f32, integers in 0 ..< `integersBelow`, and row numbers from one
+  /// below the first row to one beyond the last.
   public static func random(_ type: TensorType, integersBelow: Int64 = 5, using generator: inout Seeded) -> Literal {
     if type.dtype.isFloat {
-      return Literal(type, floats: (0..<type.count).map { _ in Double(Float.random(in: -2..<2, using: &generator)) })
+      let ids = (0..<(type.rows ?? 0)).map { _ in Int64.random(in: -1...Int64(type.shape[0]), using: &generator) }
+      let values = (0..<type.heldCount).map { _ in Double(Float.random(in: -2..<2, using: &generator)) }
+      return Literal(type, ids: ids, values: values)
     }
     let bound = type.dtype == .bool ? 2 : integersBelow
     return Literal(type, integers: (0..<type.count).map { _ in Int64.random(in: 0..<bound, using: &generator) })
@@ -26,7 +29,7 @@ extension Literal {
   /// The largest difference of two tensors of the same shape, as a share of the largest element (at least 1).
   /// Infinite where only one of two elements is NaN, or both are infinite with different signs.
   public func difference(from other: Literal) -> Double {
-    guard type.shape == other.type.shape else { return .infinity }
+    guard type.shape == other.type.shape, ids == other.ids else { return .infinity }
     var (largest, scale) = (0.0, 1.0)
     for (a, b) in zip(doubles, other.doubles) {
       if a == b || (a.isNaN && b.isNaN) { continue }

@@ -73,9 +73,23 @@ public struct Position: Hashable, Sendable {
         terms.append(term)
       }
     }
+    if let joined = Self.joined(terms) { return joined + (l.constant + r.constant) }
     terms.sort { $0.atom.order < $1.atom.order }
     return Self(l.constant + r.constant, terms)
   }
+
+  /// `k·c·(x / c) + k·(x % c) = k·x`: a position taken apart by a shape and put together again is itself.
+  private static func joined(_ terms: [Term]) -> Position? {
+    for (i, low) in terms.enumerated() {
+      guard case .remainder(let inner, let by) = low.atom else { continue }
+      let high = Atom.quotient(inner, by)
+      guard let j = terms.firstIndex(where: { $0.atom == high && $0.coefficient == low.coefficient * by }) else { continue }
+      let others = terms.enumerated().filter { $0.offset != i && $0.offset != j }.map(\.element)
+      return others.reduce(inner * low.coefficient) { $0 + Self(0, [$1]) }
+    }
+    return nil
+  }
+
   public static func - (l: Self, r: Self) -> Self { l + r * -1 }
   public static func + (l: Self, r: Int) -> Self { Self(l.constant + r, l.terms) }
   public static func * (l: Self, r: Int) -> Self {

@@ -1,16 +1,19 @@
 /// Runs another function of the module: a *region*, made by fusion, whose operations become one kernel.
 ///
-///     %3, %4 = region @hyper_0 %h, %a
+///     %3, %4 = region @hyper_0 %h, %a {rows = 2048}
 ///
 /// The results' types stand in the op, so that a shape rule needs no module; the verifier holds them to the callee.
 public struct Region: TensorOp {
   public var name: String { "region" }
   public let callee: String
+  /// How many rows every value of the region is cut into.
+  public let rows: Int
   public let results: [TensorType]
   public let parameters: [TensorType]
 
-  public init(callee: String, parameters: [TensorType], results: [TensorType]) {
+  public init(callee: String, rows: Int, parameters: [TensorType], results: [TensorType]) {
     self.callee = callee
+    self.rows = rows
     self.parameters = parameters
     self.results = results
   }

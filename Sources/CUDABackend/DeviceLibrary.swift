@@ -1,0 +1,191 @@
+/// The functions that emitted text calls, in CUDA C++ without headers. Stands once before the functions of a program.
+///
+/// Integers wrap, so they are added as unsigned numbers. bf16 and f16 are converted with integer arithmetic, bit for
+/// bit as `BFloat16` and `Half` do it.
+let deviceLibrary = #"""
+  #define FUNCTION static __device__ __forceinline__
+
+  struct bf16 { unsigned short bits; };
+  struct f16 { unsigned short bits; };
+
+  FUNCTION unsigned bits_of(float a) { return (unsigned)__float_as_int(a); }
+  FUNCTION float float_of(unsigned bits) { return __int_as_float((int)bits); }
+
+  FUNCTION float widen(bf16 a) { return float_of((unsigned)a.bits << 16); }
+  FUNCTION float widen(f16 a) {
+    const unsigned sign = (unsigned)(a.bits & 0x8000) << 16, exponent = a.bits >> 10 & 31, fraction = a.bits & 1023;
+    if (exponent == 0) return (sign ? -1.0f : 1.0f) * ((float)fraction * 0x1p-24f);
+    if (exponent == 31) return float_of(sign | 0x7f800000u | fraction << 13);
+    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+  }
+  FUNCTION float widen(float a) { return a; }
+  FUNCTION int widen(unsigned char a) { return a; }
+
+  FUNCTION bf16 to_bf16(float a) {
+    const unsigned wide = bits_of(a);
+    bf16 result;
+    result.bits = a != a ? (unsigned short)(wide >> 16 | 0x40)
+                         : (unsigned short)((wide + 0x7fffu + (wide >> 16 & 1)) >> 16);
+    return result;
+  }
+  FUNCTION f16 to_f16(float a) {
+    const unsigned wide = bits_of(a), sign = wide >> 16 & 0x8000u, magnitude = wide & 0x7fffffffu;
+    f16 result;
+    if (magnitude > 0x7f800000u) result.bits = (unsigned short)(sign | 0x7e00u);
+    else if (magnitude >= 0x47800000u) result.bits = (unsigned short)(sign | 0x7c00u);
+    else if (magnitude < 0x38800000u)
+      result.bits = (unsigned short)(sign | (bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u));
+    else result.bits = (unsigned short)(sign | (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13);
+    return result;
+  }
+  FUNCTION void put(float& place, float a) { place = a; }
+  FUNCTION void put(bf16& place, float a) { place = to_bf16(a); }
+  FUNCTION void put(f16& place, float a) { place = to_f16(a); }
+
+  FUNCTION int add(int a, int b) { return (int)((unsigned)a + (unsigned)b); }
+  FUNCTION int subtract(int a, int b) { return (int)((unsigned)a - (unsigned)b); }
+  FUNCTION int multiply(int a, int b) { return (int)((unsigned)a * (unsigned)b); }
+  FUNCTION long long add(long long a, long long b) {
+    return (long long)((unsigned long long)a + (unsigned long long)b);
+  }
+  FUNCTION long long subtract(long long a, long long b) {
+    return (long long)((unsigned long long)a - (unsigned long long)b);
+  }
+  FUNCTION long long multiply(long long a, long long b) {
+    return (long long)((unsigned long long)a * (unsigned long long)b);
+  }
+  FUNCTION int absolute(int a) { return a < 0 ? subtract(0, a) : a; }
+  FUNCTION long long absolute(long long a) { return a < 0 ? subtract(0LL, a) : a; }
+
+  template <class T> FUNCTION T floor_quotient(T a, T b) {
+    if (b == 0) return 0;
+    if (b == -1) return subtract((T)0, a);
+    const T quotient = a / b;
+    return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
+  }
+  template <class T> FUNCTION T floor_remainder(T a, T b) {
+    if (b == 0 || b == -1) return 0;
+    const T rest = a % b;
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+  }
+  FUNCTION float floor_remainder(float a, float b) { return a - b * floorf(a / b); }
+
+  FUNCTION int shift_left(int a, int by) { return by < 0 || by > 31 ? 0 : (int)((unsigned)a << by); }
+  FUNCTION int shift_right(int a, int by) { return by < 0 || by > 31 ? 0 : (int)((unsigned)a >> by); }
+  FUNCTION long long shift_left(long long a, long long by) {
+    return by < 0 || by > 63 ? 0 : (long long)((unsigned long long)a << by);
+  }
+  FUNCTION long long shift_right(long long a, long long by) {
+    return by < 0 || by > 63 ? 0 : (long long)((unsigned long long)a >> by);
+  }
+
+  FUNCTION int to_int(float a) {
+    if (a != a) return 0;
+    return a >= 2147483648.0f ? 2147483647 : a < -2147483648.0f ? -2147483647 - 1 : (int)a;
+  }
+  FUNCTION long long to_long(float a) {
+    if (a != a) return 0;
+    if (a >= 9223372036854775808.0f) return 9223372036854775807LL;
+    return a < -9223372036854775808.0f ? -9223372036854775807LL - 1 : (long long)a;
+  }
+  FUNCTION float sigmoid(float a) { return 1.0f / (1.0f + expf(-a)); }
+
+  template <class T> FUNCTION T maximum(T a, T b) { return a > b || a != a ? a : b; }
+  template <class T> FUNCTION T minimum(T a, T b) { return a < b || a != a ? a : b; }
+
+  struct Sum {
+    static __device__ __forceinline__ float of(float a, float b) { return a + b; }
+    static __device__ __forceinline__ int of(int a, int b) { return add(a, b); }
+    static __device__ __forceinline__ long long of(long long a, long long b) { return add(a, b); }
+    static __device__ __forceinline__ bool of(bool a, bool b) { return a | b; }
+  };
+  struct Maximum { template <class T> static __device__ __forceinline__ T of(T a, T b) { return maximum(a, b); } };
+  struct Minimum { template <class T> static __device__ __forceinline__ T of(T a, T b) { return minimum(a, b); } };
+  struct Any { template <class T> static __device__ __forceinline__ T of(T a, T b) { return a | b; } };
+  struct All { template <class T> static __device__ __forceinline__ T of(T a, T b) { return a & b; } };
+
+  template <class T> FUNCTION T shuffle_xor(unsigned mask, T a, int by) { return __shfl_xor_sync(mask, a, by); }
+  template <> __device__ __forceinline__ bool shuffle_xor(unsigned mask, bool a, int by) {
+    return __shfl_xor_sync(mask, (int)a, by) != 0;
+  }
+  template <class T> FUNCTION T shuffle_down(unsigned mask, T a, int by) { return __shfl_down_sync(mask, a, by); }
+  template <> __device__ __forceinline__ bool shuffle_down(unsigned mask, bool a, int by) {
+    return __shfl_down_sync(mask, (int)a, by) != 0;
+  }
+
+  /// Combines what neighbouring lanes of a warp have; all of them get the result.
+  template <class How, int lanes, class T> FUNCTION T combine_lanes(T a, unsigned mask) {
+    for (int by = lanes / 2; by > 0; by /= 2) a = How::of(a, shuffle_xor(mask, a, by));
+    return a;
+  }
+  /// Combines what the lanes of each warp have, and leaves it in the slot of the warp.
+  template <class How, int threads, class T> FUNCTION void combine_warp(T a, T* slots) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int lanes = threads - warp * 32 < 32 ? threads - warp * 32 : 32;
+    const unsigned mask = lanes == 32 ? 0xffffffffu : (1u << lanes) - 1;
+    for (int by = 16; by > 0; by /= 2) {
+      const T other = shuffle_down(mask, a, by);
+      if (lane + by < lanes) a = How::of(a, other);
+    }
+    if (lane == 0) slots[warp] = a;
+  }
+  /// What stands in the slots of all warps, combined one after the other.
+  template <class How, int threads, class T> FUNCTION T combine_slots(const T* slots) {
+    T a = slots[0];
+    for (int warp = 1; warp < (threads + 31) / 32; warp++) a = How::of(a, slots[warp]);
+    return a;
+  }
+
+  /// A matrix in memory: where it starts and how far apart its rows and columns are.
+  template <class T> struct Matrix { T* at; long long row, column; };
+  template <class T> FUNCTION Matrix<T> matrix(T* at, long long row, long long column) {
+    Matrix<T> result = {at, row, column};
+    return result;
+  }
+
+  /// One tile of a product, by all threads of a block.
+  template <int rows, int columns, int depth, int threadRows, int threadColumns, bool adds, int threads,
+            class A, class B, class C>
+  static __device__ void product_tile(
+      float* pieces, int tile, int m, int n, int k, Matrix<A> a, Matrix<B> b, Matrix<C> c) {
+    constexpr int across = columns / threadColumns, down = rows / threadRows;
+    const int tilesAcross = (n + columns - 1) / columns;
+    const int firstRow = tile / tilesAcross * rows, firstColumn = tile % tilesAcross * columns;
+    if (firstRow >= m) return;
+    float* const pieceA = pieces;
+    float* const pieceB = pieces + rows * depth;
+    const int x = threadIdx.x % across, y = threadIdx.x / across;
+    float sums[threadRows][threadColumns];
+    for (int r = 0; r < threadRows; r++)
+      for (int s = 0; s < threadColumns; s++) sums[r][s] = 0.0f;
+    for (int first = 0; first < k; first += depth) {
+      for (int e = threadIdx.x; e < rows * depth; e += threads) {
+        // Neighbouring threads read neighbouring elements.
+        const int i = a.column == 1 ? e / depth : e % rows, l = a.column == 1 ? e % depth : e / rows;
+        const bool isInside = firstRow + i < m && first + l < k;
+        pieceA[l * rows + i] = isInside ? widen(a.at[(firstRow + i) * a.row + (first + l) * a.column]) : 0.0f;
+      }
+      for (int e = threadIdx.x; e < columns * depth; e += threads) {
+        const int j = b.column == 1 ? e % columns : e / depth, l = b.column == 1 ? e / columns : e % depth;
+        const bool isInside = firstColumn + j < n && first + l < k;
+        pieceB[l * columns + j] = isInside ? widen(b.at[(first + l) * b.row + (firstColumn + j) * b.column]) : 0.0f;
+      }
+      __syncthreads();
+      if (y < down)
+        for (int l = 0; l < depth; l++)
+          for (int r = 0; r < threadRows; r++)
+            for (int s = 0; s < threadColumns; s++)
+              sums[r][s] = fmaf(pieceA[l * rows + y + r * down], pieceB[l * columns + x + s * across], sums[r][s]);
+      __syncthreads();
+    }
+    if (y < down)
+      for (int r = 0; r < threadRows; r++)
+        for (int s = 0; s < threadColumns; s++) {
+          const int i = firstRow + y + r * down, j = firstColumn + x + s * across;
+          if (i >= m || j >= n) continue;
+          auto& place = c.at[i * c.row + j * c.column];
+          put(place, adds ? widen(place) + sums[r][s] : sums[r][s]);
+        }
+  }
+
+  """#

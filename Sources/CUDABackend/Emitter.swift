@@ -1,0 +1,178 @@
+import IR
+
+/// Writes kernels as CUDA C++. What threads do is written in the mapping; nothing is decided here.
+public enum CUDAEmitter {
+  /// One function for each stage, named `<prefix><kernel>_<stage>`.
+  public static func emit(
+    _ kernel: Kernel, as mapping: ThreadMapping, prefix: String = ""
+  ) throws(Violation) -> CUDAText {
+    try require(
+      mapping.stages.count == kernel.body.count,
+      "a mapping of \(mapping.stages.count) stages for the \(kernel.body.count) stages of '\(kernel.name)'")
+    var text = CUDAText(functions: "", launches: [])
+    for (number, statement) in kernel.body.enumerated() {
+      guard case .loop(let loop) = statement, loop.kind == .parallel else {
+        throw "a stage of kernel '\(kernel.name)' is not a parallel loop"
+      }
+      let name = "\(prefix)\(identifier(kernel.name))_\(number)"
+      var stage = StageEmitter(kernel: kernel, mapping: mapping.stages[number])
+      let launch = try stage.emit(loop, named: name)
+      text.functions += stage.text
+      text.launches.append(launch)
+    }
+    return text
+  }
+
+  /// `name` with everything that C does not take in a name replaced.
+  static func identifier(_ name: String) -> String {
+    String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+  }
+}
+
+/// Writes one stage.
+struct StageEmitter {
+  let kernel: Kernel
+  let mapping: ThreadMapping.Stage
+  var text = ""
+  var indent = 1
+  /// The buffers that occurred, which become the parameters of the function.
+  var used: Set<BufferID> = []
+  /// Where we are in the body.
+  var path: ThreadMapping.Path = []
+  /// The vector loop we are in.
+  var isInLane = false
+  /// The accumulators that lanes feed at the moment, each thread its own part.
+  var partial: Set<Variable> = []
+  var reductions: [Variable: Reduction] = [:]
+
+  init(kernel: Kernel, mapping: ThreadMapping.Stage) {
+    self.kernel = kernel
+    self.mapping = mapping
+  }
+
+  var isCooperative: Bool { !mapping.waits.isEmpty || !mapping.combinations.isEmpty || mapping.tile != nil }
+
+  mutating func emit(_ loop: Loop, named name: String) throws(Violation) -> CUDAText.Launch {
+    try writeIterations(of: loop)
+    let arguments = kernel.buffers.indices.map { BufferID($0) }
+      .filter { kernel.buffers[$0.index].role != .local && used.contains($0) }
+    var parameters = arguments.map(parameter)
+    if mapping.scratchBytes > 0 { parameters.append("unsigned char* __restrict__ scratch") }
+    let head =
+      "extern \"C\" __global__ void __launch_bounds__(\(mapping.threads)) \(name)(\(parameters.joined(separator: ", "))) {\n"
+    text = head + text + "}\n"
+    return CUDAText.Launch(
+      function: name, grid: loop.variable.extent == 0 ? 0 : mapping.blocks, block: mapping.threads,
+      sharedBytes: mapping.sharedBytes, scratchBytes: mapping.scratchBytes,
+      arguments: arguments.map { .buffer($0) } + (mapping.scratchBytes > 0 ? [.scratch] : []),
+      isCooperative: isCooperative)
+  }
+
+  func parameter(_ id: BufferID) -> String {
+    let buffer = kernel.buffers[id.index]
+    let isShared = kernel.buffers.indices.contains { $0 != id.index && kernel.mayShareMemory(id, BufferID($0)) }
+    let const = buffer.role == .input ? "const " : ""
+    return "\(const)\(storage(buffer.dtype))*\(isShared ? "" : " __restrict__") \(name(id))"
+  }
+
+  /// The loop over iterations, with what each team needs to know first.
+  mutating func writeIterations(of loop: Loop) throws(Violation) {
+    if mapping.sharedBytes > 0 { write("extern __shared__ __align__(16) unsigned char shared[];") }
+    if mapping.team > 1 {
+      write("const int lane = threadIdx.x\(mapping.teamsPerBlock > 1 ? " % \(mapping.team)" : "");")
+      if mapping.isPartOfWarp && isCooperative {
+        let lanes = mapping.team == 32 ? "0xffffffffu" : "\((1 << mapping.team) - 1)u << threadIdx.x % 32 / \(mapping.team) * \(mapping.team)"
+        write("const unsigned mask = \(lanes);")
+      }
+    }
+    if mapping.combinationBytes > 0 { write("int turn = 0;") }
+    let (variable, teams) = (loop.variable, mapping.teamsPerBlock)
+    let type = counterType(variable)
+    let block = type == "int" ? "(int)blockIdx.x" : "(long long)blockIdx.x"
+    var first = block
+    if mapping.dividesProduct, let tiles = tileCount(of: loop) {
+      first = "\(block) / \(tiles)"
+      write("const int tile = blockIdx.x % \(tiles);")
+    } else if teams > 1 {
+      first = "\(block) * \(teams) + (int)threadIdx.x / \(mapping.team)"
+    }
+    let (counter, extent) = (name(variable), variable.extent)
+    let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
+    if mapping.blocks * teams < extent && !mapping.dividesProduct {
+      let step = mapping.blocks * teams
+      write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(counter) += \(step)) {")
+    } else if loop.limit != nil || (mapping.blocks * teams > extent && !mapping.dividesProduct) {
+      write("const \(type) \(counter) = \(first);")
+      write("if (\(counter) < \(extent)\(limit)) {")
+    } else {
+      write("{")
+      indent += 1
+      write("const \(type) \(counter) = \(first);")
+      indent -= 1
+    }
+    indent += 1
+    for (id, place) in mapping.places.sorted(by: { $0.key.index < $1.key.index }) { writeLocal(id, at: place) }
+    try write(loop.body)
+    indent -= 1
+    write("}")
+  }
+
+  func tileCount(of loop: Loop) -> Int? {
+    guard case .product(let product)? = loop.body.first, let tile = mapping.tile else { return nil }
+    return tile.count(of: product)
+  }
+
+  mutating func writeLocal(_ id: BufferID, at place: ThreadMapping.Place) {
+    let type = storage(kernel.buffers[id.index].dtype)
+    let team = mapping.teamsPerBlock > 1 ? "(int)threadIdx.x / \(mapping.team)" : "0"
+    switch place {
+    case .thread: write("\(type) \(name(id))[\(max(1, kernel.buffers[id.index].count))];")
+    case .shared(let at, let stride):
+      let offset = mapping.teamsPerBlock > 1 ? "\(at) + \(team) * \(stride)" : "\(at)"
+      write("\(type)* const \(name(id)) = (\(type)*)(shared + \(offset));")
+    case .scratch(let at, let stride):
+      let number = "((long long)blockIdx.x * \(mapping.teamsPerBlock) + \(team))"
+      write("\(type)* const \(name(id)) = (\(type)*)(scratch + \(at) + \(number) * \(stride));")
+    }
+  }
+}
+
+extension StageEmitter {
+  mutating func write(_ line: String) {
+    text += String(repeating: "  ", count: indent) + line + "\n"
+  }
+
+  func name(_ id: BufferID) -> String { "b\(id.index)_\(CUDAEmitter.identifier(kernel.buffers[id.index].name))" }
+  func name(_ loop: LoopVariable) -> String { "i\(loop.id)" }
+  func name(_ variable: Variable) -> String { "v\(variable.id)" }
+  func partialName(_ variable: Variable) -> String { "v\(variable.id)_part" }
+
+  /// The name of a buffer that the stage touches.
+  mutating func use(_ id: BufferID) -> String {
+    used.insert(id)
+    return name(id)
+  }
+
+  /// The C type of a value.
+  func type(_ type: ScalarType) -> String {
+    switch type {
+    case .f32: "float"
+    case .i32: "int"
+    case .i64: "long long"
+    case .bool: "bool"
+    }
+  }
+
+  /// The C type of an element in memory.
+  func storage(_ dtype: DType) -> String {
+    switch dtype {
+    case .f32: "float"
+    case .bf16: "bf16"
+    case .f16: "f16"
+    case .i32: "int"
+    case .i64: "long long"
+    case .u8: "unsigned char"
+    case .bool: "bool"
+    }
+  }
+}

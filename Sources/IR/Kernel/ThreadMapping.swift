@@ -1,0 +1,107 @@
+/// How the stages of a kernel are spread over the threads of a GPU: all that an emitter of CUDA text would otherwise
+/// have to decide. Made by `map-to-threads`.
+///
+/// A *team* of threads does one iteration of a stage. Each of its threads runs the scalar code, so that all of them
+/// know every variable; one of them, the leader, does the stores of that code. The lanes of a vector loop are dealt
+/// out to the team: thread `t` of `T` does the lanes `t`, `t + T`, `t + 2T`, ….
+public struct ThreadMapping: Hashable, Sendable {
+  public var stages: [Stage]
+
+  public init(stages: [Stage]) { self.stages = stages }
+
+  /// The place of a statement: its number in the body of the stage's loop, then in the body of that statement, ….
+  public typealias Path = [Int]
+
+  public struct Stage: Hashable, Sendable {
+    /// Threads that do one iteration together: the whole block, or a power of two up to 32 of them.
+    public var team: Int
+    public var teamsPerBlock: Int
+    /// Where `blocks · teamsPerBlock` is less than the iterations, each team does several, in rounds.
+    public var blocks: Int
+    /// Where the locals live that the stage uses.
+    public var places: [BufferID: Place]
+    /// The team waits for all its threads before these statements.
+    public var waits: Set<Path>
+    /// What the threads of a team have in these accumulators, each for its lanes, becomes one after these statements.
+    public var combinations: [Path: [Variable]]
+    /// How products are cut up; `nil` if there are none.
+    public var tile: ProductTile?
+    /// Each block does one tile of the stage's only statement, a product, instead of all of it.
+    public var dividesProduct: Bool
+    /// Bytes of the shared memory of a block, and of global memory for the locals of all blocks.
+    public var sharedBytes: Int
+    public var scratchBytes: Int
+
+    public init(
+      team: Int, teamsPerBlock: Int, blocks: Int, places: [BufferID: Place] = [:], waits: Set<Path> = [],
+      combinations: [Path: [Variable]] = [:], tile: ProductTile? = nil, dividesProduct: Bool = false,
+      sharedBytes: Int = 0, scratchBytes: Int = 0
+    ) {
+      self.team = team
+      self.teamsPerBlock = teamsPerBlock
+      self.blocks = blocks
+      self.places = places
+      self.waits = waits
+      self.combinations = combinations
+      self.tile = tile
+      self.dividesProduct = dividesProduct
+      self.sharedBytes = sharedBytes
+      self.scratchBytes = scratchBytes
+    }
+
+    public var threads: Int { team * teamsPerBlock }
+    /// Whether a team needs no more than its warp to wait and to combine; else it is the block.
+    public var isPartOfWarp: Bool { team <= 32 && team & (team - 1) == 0 }
+    /// Bytes at the start of shared memory through which a block of several warps combines accumulators: two areas
+    /// used in turn, in each a slot a warp for as many accumulators as are combined at once.
+    public var combinationBytes: Int {
+      if isPartOfWarp { return 0 }
+      return 2 * (combinations.values.map(\.count).max() ?? 0) * warps * 8
+    }
+    public var warps: Int { (threads + 31) / 32 }
+  }
+
+  /// Where a local buffer lives.
+  public enum Place: Hashable, Sendable {
+    /// Each thread has all of it to itself.
+    case thread
+    /// Shared memory, from this byte on; the teams of a block have theirs one after the other, `stride` bytes apart.
+    case shared(at: Int, stride: Int)
+    /// Global memory, from this byte on; all teams have theirs one after the other, `stride` bytes apart.
+    case scratch(at: Int, stride: Int)
+  }
+
+  /// A block computes `rows × columns` of a product at a time, `depth` terms of the sums at a time; each thread has
+  /// `threadRows × threadColumns` of the results. The pieces of both operands stand in shared memory from `at` on.
+  public struct ProductTile: Hashable, Sendable {
+    public var rows: Int, columns: Int, depth: Int
+    public var threadRows: Int, threadColumns: Int
+    public var at: Int
+
+    public init(rows: Int, columns: Int, depth: Int, threadRows: Int, threadColumns: Int, at: Int = 0) {
+      self.rows = rows
+      self.columns = columns
+      self.depth = depth
+      self.threadRows = threadRows
+      self.threadColumns = threadColumns
+      self.at = at
+    }
+    public var threads: Int { (rows / threadRows) * (columns / threadColumns) }
+    public var bytes: Int { (rows + columns) * depth * 4 }
+
+    /// Tiles of a whole product.
+    public func count(of product: Product) -> Int {
+      let (down, across) = ((product.m + rows - 1) / rows, (product.n + columns - 1) / columns)
+      return down * across
+    }
+  }
+}
+
+extension Kernel {
+  /// Whether two buffers may be one memory: an input that a program gives up may become an output of as many bytes.
+  public func mayShareMemory(_ a: BufferID, _ b: BufferID) -> Bool {
+    if a == b { return true }
+    let (a, b) = (buffers[a.index], buffers[b.index])
+    return a.bytes == b.bytes && Set([a.role, b.role]) == [.input, .output]
+  }
+}

@@ -1,0 +1,48 @@
+import DSL
+import IR
+import Runtime
+
+/// A model's `config.json`, understood.
+public struct Configuration: Sendable {
+  public enum Mode: String, Sendable, CaseIterable { case train, infer }
+
+  let architecture: any Architecture
+  public let mode: Mode
+  public let optimizer: AdamW?
+  /// Steps of a training run that the configuration asks for.
+  public let trainingSteps: Int?
+  /// Tokens to generate after a prompt.
+  public let generatedTokens: Int?
+
+  /// Reads a configuration; what is wrong with it is said where it stands.
+  public init(_ json: JSON) throws(Diagnostic) {
+    var fields = try Fields(json, "the configuration")
+    let kind: Kind = try fields.choice("architecture")
+    mode = try fields.choice("mode", default: .train)
+    optimizer = try fields.fields("optimizer").map { fields throws(Diagnostic) in try AdamW(fields) }
+    trainingSteps = try fields.fields("training").map { fields throws(Diagnostic) in
+      var fields = fields
+      let steps = try fields.int("steps", in: 0...1 << 40)
+      try fields.finish()
+      return steps
+    }
+    generatedTokens = try fields.fields("generation").map { fields throws(Diagnostic) in
+      var fields = fields
+      let count = try fields.int("count", in: 0...1 << 24)
+      try fields.finish()
+      return count
+    }
+    switch kind {
+    case .languageModel: architecture = try LanguageModel(&fields)
+    case .diffusionTransformer: throw fields.failure("architecture", "\"\(kind.rawValue)\" is not supported yet")
+    case .block: architecture = try Configuration.block(&fields, optimizer: optimizer)
+    }
+    try fields.finish()
+  }
+
+  private enum Kind: String, CaseIterable {
+    case languageModel = "language-model"
+    case diffusionTransformer = "diffusion-transformer"
+    case block
+  }
+}

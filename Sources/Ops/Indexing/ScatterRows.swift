@@ -1,0 +1,48 @@
+import IR
+
+/// A table with some of its rows replaced: `y = table`, then `y[ids[k], r…] = values[k, r…]`, in the order of `k`.
+///
+/// A number outside of the table replaces nothing; of equal numbers the last counts. Where the table's memory may be
+/// taken over, only those rows are written; else the table is copied first.
+public struct ScatterRows: TensorOp {
+  public var name: String { "scatter_rows" }
+  public init() {}
+
+  public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
+    try expect(operands, "table", "ids", "values")
+    let (table, ids, values) = (operands[0], operands[1], operands[2])
+    try expectRowPairs(ids, values)
+    try require(table.rank > 0 && table.dtype == values.dtype && table.shape.dropFirst() == values.shape.dropFirst(),
+      "wants rows like those of \(table), got \(values)")
+    return [table]
+  }
+
+  public func reference(_ operands: [Literal]) -> [Literal] {
+    let (table, ids, values) = (operands[0], operands[1].integers, operands[2])
+    let rows = table.type.shape[0]
+    let width = table.type.shape.dropFirst().reduce(1, *)
+    var source = Array(0..<table.type.count)
+    for (k, id) in ids.enumerated() where id >= 0 && id < rows {
+      for c in 0..<width { source[Int(id) * width + c] = table.type.count + k * width + c }
+    }
+    if table.type.dtype.isFloat {
+      let pool = table.doubles + values.doubles
+      return [Literal(table.type, floats: source.map { pool[$0] })]
+    }
+    let pool = table.integers + values.integers
+    return [Literal(table.type, integers: source.map { pool[$0] })]
+  }
+
+  public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] {
+    if g.upstream[0] == nil { return g.none }
+    throw Diagnostic("'scatter_rows' has no gradient", at: g.builder.location)
+  }
+
+  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+
+  public static let samples: [Sample] = [
+    Sample(Self(), .f32(6, 3), .i64(4), .f32(4, 3)), Sample(Self(), .i64(4), .i64(3), .i64(3)),
+    Sample(Self(), TensorType(.bf16, [5, 2]), TensorType(.i32, [2]), TensorType(.bf16, [2, 2])),
+    Sample(Self(), .f32(3, 2, 2), .i64(0), .f32(0, 2, 2)), Sample(Self(), .f32(0, 2), .i64(3), .f32(3, 2)),
+  ]
+}

@@ -1,0 +1,161 @@
+import IR
+import Ops
+import Rewriting
+
+/// Computes values again in the regions that read them, where that moves fewer bytes than storing them.
+///
+/// A stream mix that only a later region adds to, or a normalised row that the backward pass wants again: both follow
+/// cheaply from what is in memory anyway (the streams, a mean and a deviation for each row).
+func repeatWhereCheaper(_ clusters: inout RowClusters, context: inout PassContext) {
+  let function = clusters.function
+  var readers = Readers(clusters)
+  for number in function.operations.indices.reversed() {
+    guard let home = clusters.cluster(of: number), !clusters.isFree[number],
+      let value = function.operations[number].results.first
+    else { continue }
+    guard let consumers = readers.regions(reading: value, outside: home), !consumers.isEmpty else { continue }
+    let bytes = function.type(of: value).bytes
+    guard bytes >= 4096, let plan = Plan(number, clusters, readers, home: home) else { continue }
+    var (saved, added) = (bytes, plan.storedBytes)
+    var rows: [Int: Set<Int>] = [:]
+    for consumer in consumers {
+      saved += bytes
+      added += plan.inputs.filter { !readers.reads(consumer, $0) }.reduce(0) { $0 + function.type(of: $1).bytes }
+      var possible = clusters.clusters[consumer].rows
+      for operation in plan.operations {
+        possible.formIntersection(clusters.own(operation))
+        if operation != number { possible.formIntersection(plan.edges[operation] ?? []) }
+      }
+      for member in readers.members(of: consumer) {
+        for source in clusters.sources(of: member) where source.value == value {
+          possible.formIntersection(source.rows ?? [])
+        }
+      }
+      rows[consumer] = possible
+    }
+    guard added < saved, consumers.allSatisfy({ isFine(rows[$0]!, clusters.clusters[$0].rows) }) else {
+      context.refuse(
+        "'\(function.operations[number].op.name)' is stored for a later region",
+        added < saved ? "the regions share no rows" : "computing it again would read \(added) bytes to save \(saved)",
+        bytes: bytes, at: function.operations[number].location)
+      continue
+    }
+    guard context.allows() else { return }
+    for consumer in consumers { clusters.repeatOperations(plan.operations, in: consumer, rows: rows[consumer]!) }
+    context.count("repeated", by: plan.operations.count * consumers.count)
+    readers = Readers(clusters)
+  }
+}
+
+private func isFine(_ rows: Set<Int>, _ before: Set<Int>) -> Bool {
+  guard let most = rows.max(), let was = before.max() else { return false }
+  return most >= 64 || most * 4 >= was
+}
+
+/// What each region reads, with what it repeats.
+private struct Readers {
+  private let clusters: RowClusters
+  private var read: [Int: Set<Value>] = [:]
+  private var bodies: [Int: [Int]] = [:]
+  private var regionsOf: [Value: Set<Int>] = [:]
+  /// Values that operations outside all regions read, or that leave the function.
+  private var kept: Set<Value>
+
+  init(_ clusters: RowClusters) {
+    self.clusters = clusters
+    let function = clusters.function
+    kept = []
+    func keep(_ value: Value) {
+      guard kept.insert(value).inserted, let producer = clusters.uses.definition[value.index], clusters.isFree[producer]
+      else { return }
+      function.operations[producer].operands.forEach(keep)
+    }
+    function.results.forEach(keep)
+    for number in function.operations.indices where !clusters.isFree[number] && clusters.cluster(of: number) == nil {
+      function.operations[number].operands.forEach(keep)
+    }
+    for index in clusters.clusters.indices where clusters.root(index) == index {
+      let cluster = clusters.clusters[index]
+      // Repeated operations come on demand: only those that something in the region reads.
+      var body = Set(cluster.members)
+      var pending = cluster.members
+      while let number = pending.popLast() {
+        for source in clusters.sources(of: number) {
+          if let producer = source.producer, cluster.repeated.contains(producer) {
+            if body.insert(producer).inserted { pending.append(producer) }
+          } else if source.producer.map({ clusters.cluster(of: $0) != index }) ?? true {
+            read[index, default: []].insert(source.value)
+            regionsOf[source.value, default: []].insert(index)
+          }
+        }
+      }
+      bodies[index] = body.sorted()
+    }
+  }
+
+  func members(of cluster: Int) -> [Int] { bodies[cluster] ?? [] }
+  func reads(_ cluster: Int, _ value: Value) -> Bool { read[cluster]?.contains(value) ?? false }
+  func isKept(_ value: Value) -> Bool { kept.contains(value) }
+
+  /// The regions that read a value; `nil` if something else needs it in memory too.
+  func regions(reading value: Value, outside home: Int) -> [Int]? {
+    kept.contains(value) ? nil : (regionsOf[value] ?? []).subtracting([home]).sorted()
+  }
+
+  /// Whether a value is in memory whatever becomes of one of its readers.
+  func isStored(_ value: Value, home: Int?) -> Bool {
+    guard let home else { return true }
+    return kept.contains(value) || !(regionsOf[value] ?? []).subtracting([home]).isEmpty
+  }
+}
+
+/// The operations that compute a value from what is in memory anyway, and from small values.
+private struct Plan {
+  var operations: Set<Int> = []
+  var inputs: Set<Value> = []
+  /// For an operation, the rows for which those that read it within the plan read it row by row.
+  var edges: [Int: Set<Int>] = [:]
+  /// Bytes of small values that must be stored for this.
+  var storedBytes = 0
+
+  init?(_ number: Int, _ clusters: RowClusters, _ readers: Readers, home: Int) {
+    let function = clusters.function
+    let bytes = function.type(of: function.operations[number].results[0]).bytes
+    var pending = [number]
+    operations = [number]
+    while let next = pending.popLast() {
+      guard Self.isCheap(function.operations[next], function) else { return nil }
+      for source in clusters.sources(of: next) {
+        let size = function.type(of: source.value).bytes
+        guard let producer = source.producer else {
+          inputs.insert(source.value)
+          continue
+        }
+        let origin = clusters.cluster(of: producer)
+        if origin == nil || readers.isStored(source.value, home: origin) {
+          inputs.insert(source.value)
+        } else if size * 8 <= bytes {
+          if inputs.insert(source.value).inserted { storedBytes += 2 * size }
+        } else if origin == home, operations.count < 12 {
+          let rows = source.rows ?? []
+          edges[producer] = edges[producer].map { $0.intersection(rows) } ?? rows
+          if operations.insert(producer).inserted { pending.append(producer) }
+        } else {
+          return nil
+        }
+      }
+    }
+  }
+
+  /// Elementwise work, or a sum over a few streams.
+  private static func isCheap(_ operation: Operation, _ function: Function) -> Bool {
+    switch operation.op {
+    case is Unary, is Binary, is Compare, is Select, is Cast: return true
+    case let contract as Contract:
+      let labels = contract.labels
+      let extents = labels.extents(function.type(of: operation.operands[0]), function.type(of: operation.operands[1]))
+      return labels.summed.reduce(1) { $0 * (extents[$1] ?? 1) } <= 8
+    default: return false
+    }
+  }
+}

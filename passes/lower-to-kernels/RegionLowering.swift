@@ -1,0 +1,303 @@
+import IR
+
+/// Makes one row-resident kernel of a region: an outer parallel loop over rows; inside, everything that belongs to a
+/// row is computed from the operations' formulas and never leaves the chip.
+///
+/// A value of the region holds `inner` elements for each row. Where `inner` is a multiple of the lane extent `L`, the
+/// value is a number of *planes* of `L` elements, and a plane is one expression in the vector loop over the lanes;
+/// otherwise each of its elements is a scalar. Streams, coefficients and winners are unrolled by this.
+///
+/// A reduction over the lanes ends a vector loop, so the row is a sequence of *phases*: scalars, lanes, scalars, lanes…
+/// A lane value that a later phase needs is read again, computed again, or kept in a row-sized local buffer.
+///
+/// Where no value has lanes, the rows themselves are the lanes.
+final class RegionLowering: ElementSource {
+  let function: Function
+  let rows: Int
+  let name: String
+  let layout: RowLayout
+  private let definitions: [Int?]
+
+  /// A named expression of the kernel; its variable's id is its number.
+  struct Node {
+    var expression: Scalar
+    var type: ScalarType
+    /// Changes along the lanes: belongs inside a vector loop.
+    var isLane: Bool
+    /// Lane nodes: the first phase that can compute it. Others: the phase before whose loop it is known.
+    var phase: Int
+    var cost: Int
+    /// For a reduction over lanes: what to accumulate, phase by phase.
+    var reduction: Reduction?
+    var contributions: [(phase: Int, value: Scalar)] = []
+    var isLoad = false
+  }
+  private(set) var nodes: [Node] = []
+  private var elements: [Key: Scalar] = [:]
+  private var loads: [Load: Scalar] = [:]
+  private var frames: [Frame] = []
+  /// The first reason why this region cannot be one kernel.
+  private(set) var refusal: Violation?
+  /// Sums over rows that leave the region.
+  private(set) var rowReductions: [RowReduction] = []
+
+  private struct Key: Hashable {
+    let value: Int
+    let element: Int
+  }
+  private struct Load: Hashable {
+    let buffer: BufferID
+    let position: Position
+    let condition: Scalar?
+  }
+  private struct Frame {
+    let operation: Operation
+    /// Leading extents of the reduction that are the rows.
+    var rowAxes: Int
+    let isLaneResult: Bool
+  }
+  struct RowReduction {
+    let value: Value
+    /// Element (or plane) of the result.
+    let element: Int
+    let isPlane: Bool
+    let reduction: Reduction
+    var contributions: [(phase: Int, value: Scalar)]
+  }
+
+  init(_ function: Function, rows: Int, name: String) throws(Violation) {
+    self.function = function
+    self.rows = rows
+    self.name = name
+    definitions = function.definitions()
+    layout = try RowLayout(function, rows: rows)
+  }
+
+  // MARK: Elements
+
+  /// The expression of one element (or plane) of a value for the current row.
+  func element(_ value: Value, _ element: Int) -> Scalar {
+    let key = Key(value: value.index, element: element)
+    if let known = elements[key] { return known }
+    let type = function.type(of: value)
+    guard let number = definitions[value.index] else { preconditionFailure("inputs are loaded, not computed") }
+    let operation = function.operations[number]
+    let offset = layout.offset(of: element, of: value)
+    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else {
+      return refuse("'\(operation.op.name)' has no formula")
+    }
+    frames.append(Frame(operation: operation, rowAxes: 0, isLaneResult: layout.isLaned(value)))
+    let expression = formula(self, Position.position(of: offset, in: type.shape))
+    frames.removeLast()
+    let result = name(expression)
+    elements[key] = result
+    return result
+  }
+
+  /// Collects what one element (or plane) of a sum over the rows adds up.
+  func rowReduction(_ value: Value, _ element: Int) {
+    let number = definitions[value.index]!
+    let operation = function.operations[number]
+    let isPlane = layout.reducedInLanes(value)
+    let offset = isPlane ? layout.lanePosition + element * layout.lanes : Position(element)
+    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else {
+      _ = refuse("'\(operation.op.name)' has no formula")
+      return
+    }
+    frames.append(
+      Frame(operation: operation, rowAxes: layout.rowAxes(reducedBy: operation) ?? 0, isLaneResult: isPlane))
+    pendingRowReduction = nil
+    _ = formula(self, Position.position(of: offset, in: function.type(of: value).shape))
+    frames.removeLast()
+    guard let (reduction, contributions) = pendingRowReduction else {
+      _ = refuse("'\(operation.op.name)' reduces rows and does more")
+      return
+    }
+    rowReductions.append(
+      RowReduction(value: value, element: element, isPlane: isPlane, reduction: reduction, contributions: contributions))
+  }
+  private var pendingRowReduction: (Reduction, [(phase: Int, value: Scalar)])?
+
+  func refuse(_ reason: String) -> Scalar {
+    if refusal == nil { refusal = Violation(reason) }
+    return .float(0)
+  }
+
+  // MARK: ElementSource
+
+  func operand(_ number: Int, at position: [Position], where condition: Scalar?) -> Scalar {
+    guard let frame = frames.last else { preconditionFailure("formulas are asked within a frame") }
+    let value = frame.operation.operands[number]
+    let type = function.type(of: value)
+    let condition = condition.map(folded)
+    if condition == .boolean(false) { return zero(type.dtype) }
+    let needed = condition == .boolean(true) ? nil : condition
+    let offset = Position.offset(of: position, in: type.shape)
+    if let buffer = layout.buffer(of: value) { return load(buffer, type.dtype, offset, needed) }
+    guard let element = layout.element(at: offset, of: value) else {
+      return refuse("'\(frame.operation.op.name)' reads its operand across rows or lanes")
+    }
+    let read = self.element(value, element)
+    guard let needed else { return read }
+    return .select(needed, read, zero(type.dtype))
+  }
+
+  func position(_ value: Scalar) -> Position {
+    if case .position(let position) = value { return position }
+    if case .integer(let constant, _) = value { return Position(Int(constant)) }
+    let wide: Scalar = value.type == .i64 ? value : .convert(value, .i64)
+    guard case .variable(let variable) = name(wide, always: true) else { preconditionFailure("named above") }
+    return Position(variable)
+  }
+
+  func reduce(_ reduction: Reduction, over extents: [Int], _ body: ([Position]) -> Scalar) -> Scalar {
+    let frame = frames[frames.count - 1]
+    let rowAxes = frame.rowAxes
+    frames[frames.count - 1].rowAxes = 0
+    let row = Position.position(of: layout.row, in: Array(extents.prefix(rowAxes)))
+    let inner = Array(extents.dropFirst(rowAxes))
+    let inLanes = self.inLanes(inner, frame) { body(row + $0) }
+    let parts = inLanes ?? [combine(unrolled(inner) { body(row + $0) }, by: reduction, of: frame)]
+    if rowAxes > 0 {
+      pendingRowReduction = (reduction, parts.map { (phase(of: $0), $0) })
+      return .float(0)
+    }
+    return inLanes == nil ? parts[0] : accumulated(parts, by: reduction)
+  }
+
+  /// The parts of a reduction whose one axis runs over the lanes; `nil` if none does.
+  private func inLanes(_ extents: [Int], _ frame: Frame, _ body: ([Position]) -> Scalar) -> [Scalar]? {
+    guard !layout.rowsAreLanes, !frame.isLaneResult else { return nil }
+    for axis in extents.indices.reversed() where extents[axis] >= layout.lanes && extents[axis] % layout.lanes == 0 {
+      let before = refusal
+      refusal = nil
+      var blocked = extents
+      blocked[axis] = extents[axis] / layout.lanes
+      let parts = unrolled(blocked) { at in
+        var at = at
+        at[axis] = at[axis] * self.layout.lanes + self.layout.lanePosition
+        return body(at)
+      }
+      let failed = refusal != nil
+      refusal = before
+      if !failed && parts.contains(where: isLane) {
+        return parts
+      }
+    }
+    return nil
+  }
+
+  private func unrolled(_ extents: [Int], _ body: ([Position]) -> Scalar) -> [Scalar] {
+    let count = extents.reduce(1, *)
+    guard count <= 1024 else { return [refuse("a reduction over \(count) elements of a row would be unrolled")] }
+    return Positions(of: extents).map { body($0.map { Position($0) }) }
+  }
+
+  private func combine(_ parts: [Scalar], by reduction: Reduction, of frame: Frame) -> Scalar {
+    guard let first = parts.first else {
+      return reduction.identity(ScalarType(function.type(of: frame.operation.results[0]).dtype))
+    }
+    return parts.dropFirst().reduce(first) { sum, part in
+      if reduction == .sum, case .binary(.multiply, let a, let b) = part, part.type == .f32 {
+        return name(.fusedMultiplyAdd(a, b, sum))
+      }
+      return name(reduction.combine(sum, part))
+    }
+  }
+
+  private func accumulated(_ parts: [Scalar], by reduction: Reduction) -> Scalar {
+    let contributions = parts.map { (phase: phase(of: $0), value: $0) }
+    let last = contributions.map(\.phase).max() ?? 0
+    let type = parts[0].type
+    nodes.append(
+      Node(
+        expression: reduction.identity(type), type: type, isLane: false, phase: last + 1, cost: 0,
+        reduction: reduction, contributions: contributions))
+    return .variable(Variable(nodes.count - 1, type))
+  }
+
+  // MARK: Nodes
+
+  /// Names an expression, so that it is computed once; constants and names stay what they are.
+  func name(_ expression: Scalar, always: Bool = false) -> Scalar {
+    let expression = folded(expression)
+    switch expression {
+    case .variable: return expression
+    case .float, .integer, .boolean, .position: if !always { return expression }
+    default: break
+    }
+    nodes.append(
+      Node(
+        expression: expression, type: expression.type, isLane: isLane(expression), phase: phase(of: expression),
+        cost: cost(of: expression)))
+    return .variable(Variable(nodes.count - 1, expression.type))
+  }
+
+  private func load(_ buffer: BufferID, _ dtype: DType, _ position: Position, _ condition: Scalar?) -> Scalar {
+    let key = Load(buffer: buffer, position: position, condition: condition)
+    if let known = loads[key] { return known }
+    let type = ScalarType(dtype)
+    let named = name(.load(buffer, type, position, guard: condition))
+    if case .variable(let variable) = named, condition == nil { nodes[variable.id].isLoad = true }
+    loads[key] = named
+    return named
+  }
+
+  func zero(_ dtype: DType) -> Scalar {
+    switch ScalarType(dtype) {
+    case .f32: .float(0)
+    case .bool: .boolean(false)
+    case .i32: .integer(0, .i32)
+    case .i64: .integer(0, .i64)
+    }
+  }
+
+  func isLane(_ expression: Scalar) -> Bool {
+    var found = false
+    visit(expression, position: { found = found || $0.depends(on: self.layout.lane) }) {
+      found = found || self.nodes[$0.id].isLane
+    }
+    return found
+  }
+
+  func phase(of expression: Scalar) -> Int {
+    var phase = 0
+    visit(expression, position: { _ in }) { phase = max(phase, self.nodes[$0.id].phase) }
+    return phase
+  }
+
+  private func cost(of expression: Scalar) -> Int {
+    switch expression {
+    case .float, .integer, .boolean, .position, .variable: return 0
+    case .load: return 1
+    case .unary(let function, let a):
+      let own =
+        switch function {
+        case .negate, .absolute, .floor, .not: 1
+        case .squareRoot, .reciprocalSquareRoot: 6
+        case .exponential, .logarithm, .sine, .cosine, .tanh, .sigmoid, .erf: 20
+        }
+      return own + cost(of: a)
+    case .binary(.divide, let a, let b), .binary(.remainder, let a, let b): return 6 + cost(of: a) + cost(of: b)
+    default:
+      var sum = 1
+      expression.forEachPart { sum += cost(of: $0) }
+      return sum
+    }
+  }
+
+  /// Every position and variable an expression reads.
+  func visit(_ expression: Scalar, position: (Position) -> Void, variable: (Variable) -> Void) {
+    switch expression {
+    case .variable(let named): variable(named)
+    case .position(let at):
+      position(at)
+      at.variables.forEach(variable)
+    case .load(_, _, let at, _):
+      position(at)
+      at.variables.forEach(variable)
+    default: break
+    }
+    expression.forEachPart { visit($0, position: position, variable: variable) }
+  }
+}

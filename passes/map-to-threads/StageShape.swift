@@ -1,0 +1,54 @@
+import IR
+
+/// What `map-to-threads` asks about the body of a stage.
+struct StageShape {
+  private(set) var longestVector = 0
+  private(set) var products: [Product] = []
+  private(set) var used: Set<BufferID> = []
+  /// Buffers that lanes of vector loops, or products, store to.
+  private(set) var storedByLanes: Set<BufferID> = []
+
+  init(_ body: [Statement]) { visit(body, inVector: false) }
+
+  /// The locals it uses, in the order of the kernel.
+  func locals(of kernel: Kernel) -> [(id: BufferID, bytes: Int, hasLaneStores: Bool)] {
+    kernel.buffers.indices.map { BufferID($0) }
+      .filter { kernel.buffers[$0.index].role == .local && used.contains($0) }
+      .map { ($0, kernel.buffers[$0.index].bytes, storedByLanes.contains($0)) }
+  }
+
+  private mutating func visit(_ body: [Statement], inVector: Bool) {
+    for statement in body {
+      switch statement {
+      case .define(_, let scalar), .accumulate(_, _, let scalar): visit(scalar)
+      case .accumulator: break
+      case .store(let buffer, _, let scalar):
+        used.insert(buffer)
+        if inVector { storedByLanes.insert(buffer) }
+        visit(scalar)
+      case .loop(let loop):
+        if case .vector = loop.kind {
+          longestVector = max(longestVector, loop.variable.extent)
+          visit(loop.body, inVector: true)
+        } else {
+          visit(loop.body, inVector: inVector)
+        }
+      case .conditional(let condition, let body):
+        visit(condition)
+        visit(body, inVector: inVector)
+      case .product(let product):
+        products.append(product)
+        used.formUnion([product.a.buffer, product.b.buffer, product.c.buffer])
+        // The threads of a block share the operands and the result of a product.
+        storedByLanes.formUnion([product.a.buffer, product.b.buffer, product.c.buffer])
+      }
+    }
+  }
+
+  private mutating func visit(_ scalar: Scalar) {
+    if case .load(let buffer, _, _, _) = scalar { used.insert(buffer) }
+    var parts: [Scalar] = []
+    scalar.forEachPart { parts.append($0) }
+    for part in parts { visit(part) }
+  }
+}
