@@ -37,7 +37,7 @@ import Testing
   @Test("kernels agree with the block as written, forward and backward", arguments: cases)
   func kernelsAgree(test: Case) throws {
     let text = #"{"architecture": "block", "block": \#(test.block)}"#
-    let program = try Program(Configuration(json: text))
+    let program = try Program(Configuration(JSON(parsing: text, file: "config")))
     var forward = try program.trace(inputs: test.inputs)
     forward.name = "forward"
     let floats = forward.parameters.indices.filter { forward.type(of: forward.parameters[$0]).dtype.isFloat }
