@@ -37,7 +37,7 @@ let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
 // Suites by what they test; each may use the targets named here.
 let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
-  ("OpsTests", ["IR", "Ops", "Runtime", "Passes", "Compiler"]),
+  ("OpsTests", ["IR", "Ops", "Runtime"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
