@@ -42,7 +42,7 @@
       let clock = ContinuousClock()
       let start = clock.now
       let compiler = CPUCompiler(cacheDirectory: options.cacheDirectory)
-      kernels = try compiler.compile(program.module.kernels.map(expandMath))
+      kernels = try compiler.compile(program.module.kernels)
       statistics = compiler.statistics
       codeSeconds = (clock.now - start).inSeconds
       pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared

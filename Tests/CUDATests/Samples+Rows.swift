@@ -303,7 +303,7 @@ extension Sample {
         [
           parallel(i, [
             .accumulator(result, reduction),
-            vector(j, [.accumulate(result, reduction, load(0, type, Position(i) * 77 + Position(j)))]),
+            vector(j, [.accumulate(result, reduction, load(0, Position(i) * 77 + Position(j), as: type))]),
             store(1, Position(i), .variable(result)),
           ])
         ], seed: seed

@@ -3,6 +3,7 @@ import IR
 import Passes
 import Runtime
 import TestSupport
+import Testing
 
 extension Literal {
   /// The elements as they stand in memory.
@@ -117,7 +118,7 @@ enum Spread: String, CaseIterable {
 
 // Short spellings for kernels written by hand.
 
-func load(_ buffer: Int, _ type: ScalarType = .f32, _ at: Position, where condition: Scalar? = nil) -> Scalar {
+func load(_ buffer: Int, _ at: Position, as type: ScalarType = .f32, where condition: Scalar? = nil) -> Scalar {
   .load(BufferID(buffer), type, at, guard: condition)
 }
 func store(_ buffer: Int, _ at: Position, _ value: Scalar) -> Statement { .store(BufferID(buffer), at, value) }
