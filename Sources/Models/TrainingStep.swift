@@ -16,11 +16,6 @@ extension Program {
   /// The parameters that a training step changes.
   public var trained: [Parameter] { parameters.filter(\.isTrained) }
 
-  /// Values for every tensor of a new model.
-  public func initialValues(seed: UInt64) -> [(parameter: Parameter, values: TensorValues)] {
-    parameters.map { ($0, $0.initialValues(seed: seed)) }
-  }
-
   /// One program for a whole training step, from a forward function with gradients.
   ///
   ///     (param/*, input/*, state/m/*, state/v/*, state/step)

@@ -20,34 +20,16 @@ struct CaseFile: CustomStringConvertible {
   }
 
   init(_ name: String) throws {
-    let data = [UInt8](try Data(contentsOf: CaseFile.folder.appending(path: name + ".safetensors")))
-    let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-    let header = try JSON(parsing: Array(data[8..<8 + length]), file: name).object()
+    let file = try TensorFile(CaseFile.folder.appending(path: name + ".safetensors").path)
     var tensors: [String: Literal] = [:]
-    for member in header.members where member.key != "__metadata__" {
-      let range = try member.value.required("data_offsets").array().map { json throws(Diagnostic) in try json.int() }
-      let shape = try member.value.required("shape").array().map { json throws(Diagnostic) in try json.int() }
-      let bytes = data[(8 + length + range[0])..<(8 + length + range[1])]
-      tensors[member.key] = try CaseFile.literal(member.value.required("dtype").string(), shape, Array(bytes))
-    }
-    let metadata = try header["__metadata__"]?.object()
-    func json(_ key: String) throws -> JSON { try JSON(parsing: Array((metadata?[key]?.string() ?? "null").utf8), file: "\(name).\(key)") }
+    for entry in file.entries { tensors[entry.name] = try file.literal(entry.name) }
+    func json(_ key: String) throws -> JSON { try JSON(parsing: file.metadata[key] ?? "null", file: "\(name).\(key)") }
     self.name = name
     self.tensors = tensors
     configuration = try json("config")
     tolerance = try json("tolerance")
     let listed = try json("optional")
     optional = Set(listed.isNull ? [] : try listed.array().map { json throws(Diagnostic) in try json.string() })
-  }
-
-  private static func literal(_ dtype: String, _ shape: [Int], _ bytes: [UInt8]) -> Literal {
-    bytes.withUnsafeBytes { memory in
-      let places = 0..<shape.reduce(1, *)
-      if dtype == "I64" {
-        return Literal(TensorType(.i64, shape), integers: places.map { memory.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self) })
-      }
-      return Literal(TensorType(.f32, shape), floats: places.map { Double(memory.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self)) })
-    }
   }
 
   var description: String { name }

@@ -72,6 +72,22 @@ import Testing
     }
   }
 
+  @Test("a new model is the same for the same seed, and finite")
+  func newModel() throws {
+    let program = try program(#""residual": {"kind": "ghc"}"#)
+    let (first, again, other) = (
+      try program.initialTensors(seed: 1), try program.initialTensors(seed: 1), try program.initialTensors(seed: 2)
+    )
+    #expect(first.count == program.parameters.count)
+    for (name, tensor) in first {
+      #expect(tensor == again[name])
+      #expect(tensor.doubles.allSatisfy { $0.isFinite })
+    }
+    #expect(first["output.weight"] != other["output.weight"])
+    let deviation = try #require(first["output.weight"]).doubles.reduce(0) { $0 + $1 * $1 } / (61 * 32)
+    #expect(abs(deviation.squareRoot() - 0.02) < 0.002)
+  }
+
   @Test("a training step gives every state its next value in place")
   func donations() throws {
     let program = try program(#""residual": {"kind": "hyper"}, "optimizer": {}"#)
