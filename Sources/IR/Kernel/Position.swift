@@ -219,7 +219,7 @@ public struct Position: Hashable, Sendable {
     return offset
   }
 
-  /// The position in a shape that has a row-major offset.
+  /// The position in a shape that has a row-major offset; in an empty shape any will do, as nobody uses it.
   public static func position(of offset: Position, in shape: [Int]) -> [Position] {
     var rest = offset
     var position: [Position] = []
