@@ -42,7 +42,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
-  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
