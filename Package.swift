@@ -21,11 +21,12 @@ let llvmHeaders = llvmConfig("--includedir").map { ["-Xcc", "-I\($0)"] } ?? []
 let llvmLibrary = llvmConfig("--libdir").map { ["-L\($0)"] } ?? []
 let llvmName = "LLVM-" + (llvmConfig("--version")?.split(separator: ".").first.map(String.init) ?? "14")
 
-// The notes, `.ir` files and expected texts that stand beside sources are not sources.
+// The notes, `.ir` files and fixtures that stand beside passes and tests are not sources.
 func notes(under folder: String) -> [String] {
   let root = Context.packageDirectory + "/" + folder
   let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-  return all.filter { file in [".md", ".ir", ".cu"].contains { file.hasSuffix($0) } }.sorted()
+  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".safetensors"]
+  return all.filter { file in kinds.contains { file.hasSuffix($0) } }.sorted()
 }
 
 let settings: [SwiftSetting] = [
@@ -37,11 +38,11 @@ let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
 // Suites by what they test; each may use the targets named here.
 let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
-  ("OpsTests", ["IR", "Ops", "Runtime", "Passes", "Compiler"]),
+  ("OpsTests", ["IR", "Ops", "Runtime"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
-  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
@@ -84,6 +85,7 @@ let package = Package(
       swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CLLVM"),
     .systemLibrary(name: "COpenBLAS"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"])]),
     .target(
       name: "LLVMBackend",
       dependencies: [
@@ -99,7 +101,8 @@ let package = Package(
     .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
-    .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),
+    .target(
+      name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime", "CZlib"], swiftSettings: settings),
     .executableTarget(name: "millrace", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "ir-dump", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "model-bench", dependencies: ["Training", arguments], swiftSettings: settings),

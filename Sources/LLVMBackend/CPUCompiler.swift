@@ -1,13 +1,14 @@
 #if LLVM
-internal import CLLVM
+import Foundation
 import IR
 import Runtime
+import Synchronization
 
 /// Makes machine code of kernels, in this process.
 ///
 /// Kernels that are equal up to names are compiled once; modules are compiled in parallel; objects are kept on disk, by
 /// the kernel, the processor, LLVM's version and the emitter's.
-public final class CPUCompiler: @unchecked Sendable {
+public final class CPUCompiler: Sendable {
   public struct Statistics: Hashable, Sendable {
     /// Kernels that LLVM compiled.
     public var compiled = 0
@@ -15,30 +16,134 @@ public final class CPUCompiler: @unchecked Sendable {
     public var cacheHits = 0
     /// Kernels that were equal to another one.
     public var shared = 0
+    /// Time spent in `compile`.
     public var seconds = 0.0
   }
-  public private(set) var statistics = Statistics()
-  public let target: CPUTarget
 
-  /// A compiler for this machine that works on `threads` threads; see `ObjectCache` for `cacheDirectory`.
-  public init(cacheDirectory: String? = CPUCompiler.defaultCacheDirectory, threads: Int = ThreadPool.defaultThreads) {
-    target = .host
+  private struct State {
+    var statistics = Statistics()
+    var code: LinkedCode?
+    var stages: [String: [CPUKernel.Stage]] = [:]
   }
 
-  /// `MILLRACE_CACHE`, or `~/.cache/millrace`; `nil` where that is "off" or empty.
-  public static var defaultCacheDirectory: String? { nil }
+  public let target: CPUTarget
+  private let cache: ObjectCache?
+  private let pool: ThreadPool
+  private let state = Mutex(State())
+
+  /// Raised whenever the emitter writes other code for a kernel than before: objects made by others are not used.
+  public static let emitterVersion = 1
+
+  /// A compiler for this machine that works on `threads` threads; `nil` for `cacheDirectory` keeps nothing on disk.
+  public init(cacheDirectory: String? = CPUCompiler.defaultCacheDirectory, threads: Int = ThreadPool.defaultThreads) {
+    target = .host
+    cache = cacheDirectory.flatMap { ObjectCache(directory: $0) }
+    pool = ThreadPool(threads: threads)
+  }
+
+  /// `MILLRACE_CACHE`, or `millrace` where the system keeps caches; `nil` where the variable is empty or "off".
+  public static var defaultCacheDirectory: String? {
+    let environment = ProcessInfo.processInfo.environment
+    if let path = environment["MILLRACE_CACHE"] { return path.isEmpty || path == "off" ? nil : path }
+    if let path = environment["XDG_CACHE_HOME"], path.hasPrefix("/") { return path + "/millrace" }
+    return FileManager.default.homeDirectoryForCurrentUser.path + "/.cache/millrace"
+  }
+
+  public var statistics: Statistics { state.withLock { $0.statistics } }
 
   /// The code of each kernel, in order.
   public func compile(_ kernels: [Kernel]) throws(Diagnostic) -> [CPUKernel] {
-    []
+    let result: Result<[CPUKernel], Diagnostic> = state.withLock { state in
+      Result { () throws(Diagnostic) in try self.compile(kernels, &state) }
+    }
+    return try result.get()
+  }
+
+  private func compile(_ kernels: [Kernel], _ state: inout State) throws(Diagnostic) -> [CPUKernel] {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let code: LinkedCode
+    if let known = state.code { code = known } else { code = try LinkedCode() }
+    state.code = code
+
+    let keys = kernels.map { key($0) }
+    var missing: [Job] = []
+    for (kernel, key) in zip(kernels, keys) {
+      if state.stages[key] != nil || missing.contains(where: { $0.key == key }) {
+        state.statistics.shared += 1
+      } else {
+        missing.append(Job(key: key, code: KernelCode(kernel: kernel, target: target, symbol: "k" + key.prefix(24))))
+      }
+    }
+    for (job, object) in zip(missing, objects(missing)) {
+      let made = try object.get()
+      if made.isFromDisk { state.statistics.cacheHits += 1 } else { state.statistics.compiled += 1 }
+      let functions = try code.link(made.bytes, job.code.symbols())
+      state.stages[job.key] = zip(try job.code.stages(), functions).map { loop, function in
+        CPUKernel.Stage(function: function, count: loop.variable.extent, pieces: Work.pieces(loop))
+      }
+    }
+    var compiled: [CPUKernel] = []
+    for (kernel, key) in zip(kernels, keys) {
+      guard let stages = state.stages[key] else { preconditionFailure("every kernel is compiled or shared") }
+      let places = LocalPlaces(kernel)
+      compiled.append(CPUKernel(
+        name: kernel.name, bufferCount: places.argumentCount, scratchBytes: places.scratchBytes, stages: stages, code: code))
+    }
+    let duration = clock.now - start
+    state.statistics.seconds += Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    return compiled
+  }
+
+  private struct Job: Sendable {
+    let key: String
+    let code: KernelCode
+  }
+  private struct Made: Sendable {
+    let bytes: [UInt8]
+    let isFromDisk: Bool
+  }
+
+  /// The objects of all jobs, from the disk or from LLVM, several at a time.
+  private func objects(_ jobs: [Job]) -> [Result<Made, Diagnostic>] {
+    let next = Atomic(0)
+    let results = Mutex([Result<Made, Diagnostic>?](repeating: nil, count: jobs.count))
+    // Each thread takes the next job when it is done with one: kernels differ a lot in size.
+    pool.parallel(min(pool.threads, jobs.count)) { _, _, _ in
+      while true {
+        let number = next.add(1, ordering: .relaxed).oldValue
+        if number >= jobs.count { return }
+        let result = self.object(jobs[number])
+        results.withLock { $0[number] = result }
+      }
+    }
+    return results.withLock { $0.compactMap { $0 } }
+  }
+
+  private func object(_ job: Job) -> Result<Made, Diagnostic> {
+    if let object = cache?.object(job.key) { return .success(Made(bytes: object, isFromDisk: true)) }
+    return Result { () throws(Diagnostic) in
+      let object = try job.code.object()
+      self.cache?.keep(object, job.key)
+      return Made(bytes: object, isFromDisk: false)
+    }
+  }
+
+  private func key(_ kernel: Kernel) -> String {
+    let context = [target.triple, target.cpu, target.features, LLVMLibrary.version, String(Self.emitterVersion)]
+    return KernelDescription(kernel).digest(and: context.joined(separator: "\n"))
   }
 
   public enum TextForm: Sendable { case llvm, assembly }
-  /// What becomes of a kernel: LLVM's text after optimisation, or assembly.
-  public func text(_ kernel: Kernel, _ form: TextForm) throws(Diagnostic) -> String { "" }
-  /// The object file of a kernel.
-  public func object(_ kernel: Kernel) throws(Diagnostic) -> [UInt8] { [] }
-}
 
-final class LinkedCode: @unchecked Sendable {}
+  /// What becomes of a kernel: LLVM's text after optimisation, or assembly.
+  public func text(_ kernel: Kernel, _ form: TextForm) throws(Diagnostic) -> String {
+    try KernelCode(kernel: kernel, target: target, symbol: kernel.name).text(form)
+  }
+
+  /// The object file of a kernel.
+  public func object(_ kernel: Kernel) throws(Diagnostic) -> [UInt8] {
+    try KernelCode(kernel: kernel, target: target, symbol: kernel.name).object()
+  }
+}
 #endif

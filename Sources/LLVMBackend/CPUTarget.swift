@@ -26,6 +26,9 @@ public struct CPUTarget: Hashable, Sendable {
 
   func has(_ feature: String) -> Bool { features.split(separator: ",").contains { $0 == "+" + feature } }
 
+  /// Vector registers.
+  var registers: Int { has("avx512f") || isARM ? 32 : 16 }
+
   var isX86: Bool { triple.hasPrefix("x86_64") }
 
   /// f32 elements of one vector register.
@@ -37,7 +40,15 @@ public struct CPUTarget: Hashable, Sendable {
   /// Whether loads and stores of some lanes of a vector cost about as much as whole ones.
   var hasMaskedMemory: Bool { has("avx512f") && has("avx512vl") && has("avx512bw") || has("sve") }
 
+  var isARM: Bool { triple.hasPrefix("aarch64") || triple.hasPrefix("arm64") }
+
+  /// Whether `a * b + c` rounded once is one instruction.
+  var fuses: Bool { has("fma") || has("avx512f") || isARM }
+
+  /// Whether elements at any places are gathered by one instruction that is worth it.
+  var gathers: Bool { has("avx512f") }
+
   /// Whether f16 and f32 are converted by instructions.
-  var convertsHalf: Bool { has("f16c") || has("avx512f") || triple.hasPrefix("aarch64") || triple.hasPrefix("arm64") }
+  var convertsHalf: Bool { has("f16c") || has("avx512f") || isARM }
 }
 #endif

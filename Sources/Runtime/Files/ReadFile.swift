@@ -69,3 +69,9 @@ public func readFile(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
   guard file.size <= limit else { throw Diagnostic("\(path): wants at most \(limit) bytes, got \(file.size)") }
   return try file.bytes(file.size, at: 0)
 }
+
+/// Bytes of memory this machine has.
+func physicalMemory() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
+
+/// Whether this process may read a file.
+public func canRead(_ path: String) -> Bool { access(path, R_OK) == 0 }

@@ -1,0 +1,43 @@
+#if LLVM
+internal import CLLVM
+import IR
+
+extension StageEmitter {
+  /// The name by which compiled code calls the library's product.
+  static let productSymbol = "millrace_sgemm"
+
+  /// Large products of f32 are the library's; what it does not know, or is too small to be worth a call, becomes loops.
+  func emit(_ product: Product) throws(Diagnostic) {
+    guard vector == nil else { throw unsupported("has a product inside a vector loop") }
+    let dtypes = [product.a, product.b, product.c].map { kernel.buffers[$0.buffer.index].dtype }
+    guard dtypes.allSatisfy(\.isFloat) else { throw unsupported("multiplies matrices of \(dtypes.map(\.rawValue))") }
+    let work = product.m.multipliedSaturated(by: product.n).multipliedSaturated(by: product.k)
+    if work == 0 && product.accumulates || product.m == 0 || product.n == 0 { return }
+    if dtypes.allSatisfy({ $0 == .f32 }), work >= Self.libraryThreshold {
+      callLibrary(product)
+      return
+    }
+    // Names above all of the kernel's own; loops of two products never meet in one expression.
+    var loops = ProductLoops(
+      product, registers: target.registers, lanes: target.lanes, firstName: 1 << 40
+    ) { self.kernel.buffers[$0.index].dtype }
+    try emit(loops.statements())
+  }
+
+  /// Multiplications from which the library is faster than loops.
+  private static var libraryThreshold: Int { 1 << 15 }
+
+  private func callLibrary(_ product: Product) {
+    let rows = product.rowLimit.map { minimum(code.integer(Int64(product.m)), uniform($0)) } ?? code.integer(Int64(product.m))
+    var arguments = [rows, code.integer(Int64(product.n)), code.integer(Int64(product.k))]
+    for matrix in [product.a, product.b, product.c] {
+      let place = code.offset(base(matrix.buffer), code.f32, by: uniform(matrix.offset))
+      arguments.append(code.bitcast(place, to: code.pointer))
+      arguments.append(code.integer(Int64(matrix.rowStride)))
+      arguments.append(code.integer(Int64(matrix.columnStride)))
+    }
+    arguments.append(code.integer(product.accumulates ? 1 : 0))
+    code.callExternal(Self.productSymbol, arguments)
+  }
+}
+#endif

@@ -1,0 +1,132 @@
+#if LLVM
+internal import CLLVM
+import IR
+
+/// Vector loops: a main part of `copies` vectors an iteration, single vectors, and one vector with some lanes masked.
+extension StageEmitter {
+  func emit(_ loop: Loop, lanes: Int, unroll: Int) throws(Diagnostic) {
+    let extent = loop.variable.extent
+    let width = width(extent, lanes)
+    let copies = max(1, min(unroll, extent / width, 16))
+    let fed = Fed(by: loop.body).accumulators
+    let outer = accumulators
+    let start = VectorScope(loop: loop.variable, width: width, copies: copies, index: code.integer(0))
+    for (variable, reduction) in fed {
+      guard outer[variable] != nil else { throw unsupported("feeds accumulator \(variable.id) outside its block") }
+      accumulators[variable] = try accumulator(variable, reduction, vector: start)
+    }
+
+    if loop.limit == nil {
+      let whole = extent / (width * copies) * (width * copies)
+      let vectors = extent / width * width
+      try pieces(loop, width, copies, from: 0, to: whole)
+      try pieces(loop, width, 1, from: whole, to: vectors)
+      if vectors < extent {
+        let mask = (0..<width).map { code.integer(vectors + $0 < extent ? 1 : 0, code.i1) }
+        try piece(loop, width, 1, at: code.integer(Int64(vectors)), mask: code.constants(mask))
+      }
+    } else {
+      try limited(loop, width, copies)
+    }
+
+    let partial = accumulators
+    accumulators = outer
+    for (variable, reduction) in fed {
+      guard let lanes = partial[variable], let whole = outer[variable] else { continue }
+      let sum = across(reduction, lanes.slots.map { code.read($0, lanes.type) }, variable.type)
+      let old = code.read(whole.slots[0], whole.type)
+      code.write(combine(reduction, old, sum, variable.type), to: whole.slots[0])
+    }
+  }
+
+  /// The largest power of two that the extent fills, or the next one where masks cost nothing.
+  private func width(_ extent: Int, _ lanes: Int) -> Int {
+    var width = 1
+    while width * 2 <= min(lanes, extent) { width *= 2 }
+    let fitsOnce = width < extent && extent < lanes && width * 2 <= lanes
+    return fitsOnce && target.hasMaskedMemory ? width * 2 : width
+  }
+
+  private func pieces(_ loop: Loop, _ width: Int, _ copies: Int, from start: Int, to end: Int) throws(Diagnostic) {
+    if start >= end { return }
+    if end - start == width * copies {
+      try piece(loop, width, copies, at: code.integer(Int64(start)), mask: nil)
+      return
+    }
+    let (first, last) = (code.integer(Int64(start)), code.integer(Int64(end)))
+    try counted(from: first, to: last, by: width * copies, runs: true) { (index) throws(Diagnostic) in
+      try self.piece(loop, width, copies, at: index, mask: nil)
+    }
+  }
+
+  /// The loop up to a limit that is known only when it runs.
+  private func limited(_ loop: Loop, _ width: Int, _ copies: Int) throws(Diagnostic) {
+    let none = code.integer(0)
+    let count = try iterations(loop)
+    let isNegative = code.compare(count, LLVMIntSLT, none)
+    let end = code.select(isNegative, none, count)
+    var done = none
+    if copies > 1 {
+      done = code.subtract(end, code.remainderUnsigned(end, code.integer(Int64(width * copies))))
+      try counted(from: none, to: done, by: width * copies, runs: nil) { (index) throws(Diagnostic) in
+        try self.piece(loop, width, copies, at: index, mask: nil)
+      }
+    }
+    let vectors = code.and(end, code.integer(Int64(-width)))
+    try counted(from: done, to: vectors, by: width, runs: nil) { (index) throws(Diagnostic) in
+      try self.piece(loop, width, 1, at: index, mask: nil)
+    }
+    try counted(from: vectors, to: end, by: width, runs: nil) { (index) throws(Diagnostic) in
+      let left = self.code.splat(self.code.subtract(end, index), width)
+      let mask = self.code.compare(self.code.ramp(self.code.i64, width), LLVMIntSLT, left)
+      try self.piece(loop, width, 1, at: index, mask: mask)
+    }
+  }
+
+  private func piece(_ loop: Loop, _ width: Int, _ copies: Int, at index: LLVMValueRef, mask: LLVMValueRef?) throws(Diagnostic) {
+    try scoped { () throws(Diagnostic) in
+      let mask = mask.map { [$0] }
+      self.vector = VectorScope(loop: loop.variable, width: width, copies: copies, index: index, mask: mask)
+      try self.emit(loop.body)
+    }
+  }
+
+  /// One value of all lanes of all copies, combined in a fixed tree: copies pairwise, then halves of the vector.
+  private func across(_ reduction: Reduction, _ vectors: [LLVMValueRef], _ type: ScalarType) -> LLVMValueRef {
+    var level = vectors
+    while level.count > 1 {
+      level = stride(from: 0, to: level.count, by: 2).map { i in
+        i + 1 < level.count ? combine(reduction, level[i], level[i + 1], type) : level[i]
+      }
+    }
+    var vector = level[0]
+    while let lanes = code.lanes(vector), lanes > 1 {
+      let half = lanes / 2
+      let (low, high) = (code.shuffle(vector, Array(0..<half)), code.shuffle(vector, Array(half..<lanes)))
+      vector = combine(reduction, low, high, type)
+    }
+    return code.element(vector, 0)
+  }
+}
+
+/// The accumulators that statements feed and do not declare, in the order of their first use.
+struct Fed {
+  private(set) var accumulators: [(Variable, Reduction)] = []
+  private var declared: Set<Variable> = []
+
+  init(by body: [Statement]) { visit(body) }
+
+  private mutating func visit(_ body: [Statement]) {
+    for statement in body {
+      switch statement {
+      case .accumulator(let variable, _): declared.insert(variable)
+      case .accumulate(let variable, let reduction, _):
+        if declared.insert(variable).inserted { accumulators.append((variable, reduction)) }
+      case .loop(let loop): visit(loop.body)
+      case .conditional(_, let body): visit(body)
+      case .define, .store, .product: break
+      }
+    }
+  }
+}
+#endif
