@@ -1,1 +1,24 @@
 import IR
+import Rewriting
+
+/// The passes in the order in which they run. This is the only registry; the order is part of what it says.
+public enum Pipelines {
+  /// Makes a program better at tensor level; every pass may be left out.
+  public static let optimization: [Pass] = [
+    // Contractions over streams join the rows around them; before rows are formed, since it decides what can join.
+    .fuseWidthExpansion,
+    // Last at tensor level: what it outlines, no other pass looks into.
+    .fuseRows,
+  ]
+
+  /// Turns a program into kernels.
+  public static let lowering: [Pass] = [
+    .lowerToKernels
+  ]
+
+  /// The whole way to a backend.
+  public static let all: [Pass] = optimization + lowering
+
+  /// Every pass there is, those outside the pipeline too.
+  public static let known: [Pass] = [.differentiate] + all
+}

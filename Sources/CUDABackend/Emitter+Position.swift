@@ -23,8 +23,8 @@ extension StageEmitter {
         if by > StageEmitter.largestNarrow || !isNarrow(inner) { return false }
       case .variable: return false
       }
-      guard let range = Position(term).range else { return false }
-      reach += max(abs(range.lowerBound), abs(range.upperBound))
+      guard let range = term.atom.range else { return false }
+      reach += abs(term.coefficient) * max(abs(range.lowerBound), abs(range.upperBound))
     }
     return reach < 1 << 31
   }

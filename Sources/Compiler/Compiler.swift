@@ -1,1 +1,51 @@
+import Foundation
 import IR
+import Passes
+import Rewriting
+import Runtime
+
+#if LLVM
+  import LLVMBackend
+#endif
+
+extension CompileOptions {
+  /// The folder of compiled kernels: `MILLRACE_CACHE`, or the user's cache folder; `nil` where that is `off`.
+  public static var defaultCacheDirectory: String? {
+    #if LLVM
+      CPUCompiler.defaultCacheDirectory
+    #else
+      nil
+    #endif
+  }
+}
+
+/// A function brought through the passes, with its kernels and its memory plan.
+public struct LoweredProgram: Sendable {
+  public let module: Module
+  public let function: Function
+  public let plan: MemoryPlan
+  public let reports: [PassManager.Report]
+  public let seconds: Double
+}
+
+/// Brings one function of a module through all passes.
+public func lower(
+  _ module: Module, entry: String, options: CompileOptions = CompileOptions(), observers: [any PassObserver] = []
+) throws(Diagnostic) -> LoweredProgram {
+  guard let function = module.function(named: entry) else { throw Diagnostic("there is no function @\(entry)") }
+  let clock = ContinuousClock()
+  let start = clock.now
+  var module = Module(functions: [function], kernels: module.kernels)
+  let passes = Pipelines.all.filter { $0.isRequired || !options.without.contains($0.name) }
+  var manager = PassManager(passes, observers: observers, limit: options.rewriteLimit)
+  let reports = try manager.run(on: &module)
+  guard let lowered = module.function(named: entry) else { throw Diagnostic("the passes lost @\(entry)") }
+  let plan = try MemoryPlan(lowered, in: module)
+  return LoweredProgram(
+    module: module, function: lowered, plan: plan, reports: reports, seconds: (clock.now - start).inSeconds)
+}
+
+extension Duration {
+  /// The duration in seconds.
+  public var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -33,7 +33,7 @@ struct Increment: TensorOp {
   @Test("runs ops, regions and kernels in order")
   func runs() throws {
     let double = elementwise(type, inputs: [type]) { load(0, .f32, $0) * .float(2) }
-    let region = Region(callee: "twice", parameters: [type], results: [type])
+    let region = Region(callee: "twice", rows: 1, parameters: [type], results: [type])
     let launch = Launch(callee: "k", parameters: [type], results: [type])
     let module = Module(
       functions: [try function("main", [Increment(), region, launch, Increment()]), try function("twice", [Increment(), Increment()])],
@@ -56,7 +56,7 @@ struct Increment: TensorOp {
     #expect(message(Module(), []) == "error: there is no function @main")
     #expect(message(Module(functions: [main]), []) == "error: @main takes 1 operands, got 0")
     #expect(message(Module(functions: [main]), [.zeros(.f32(2))]) == "error: @main wants f32[3] as operand 0, got f32[2]")
-    let region = try function("main", [Region(callee: "main", parameters: [type], results: [type])])
+    let region = try function("main", [Region(callee: "main", rows: 1, parameters: [type], results: [type])])
     #expect(message(Module(functions: [region]), [input]) == "m.ir:4:2: error: @main calls itself")
     let launch = try function("main", [Launch(callee: "k", parameters: [type], results: [type])])
     #expect(message(Module(functions: [launch]), [input]) == "m.ir:4:2: error: there is no kernel @k")

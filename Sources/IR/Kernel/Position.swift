@@ -74,7 +74,7 @@ public struct Position: Hashable, Sendable {
       }
     }
     if let joined = Self.joined(terms) { return joined + (l.constant + r.constant) }
-    terms.sort { $0.atom.order < $1.atom.order }
+    terms.sort { $0.atom.precedes($1.atom) }
     return Self(l.constant + r.constant, terms)
   }
 
@@ -126,17 +126,20 @@ public struct Position: Hashable, Sendable {
       let inner = reduced.divided(by: divisor / common)
       return (whole + inner.quotient, inner.remainder * common + digit)
     }
-    // A digit below the common factor of the other terms leaves too: (64·r + d) / 128 with d < 64.
-    for (number, term) in rest.terms.enumerated() where rest.constant == 0 && rest.terms.count > 1 {
-      guard let range = term.atom.range, term.coefficient > 0, range.lowerBound >= 0 else { continue }
-      var others = rest.terms
-      others.remove(at: number)
-      let factor = others.reduce(divisor) { greatestCommonDivisor($0, $1.coefficient) }
-      if factor > 1, term.coefficient * range.upperBound < factor {
-        let inner = Self(0, others.map { Term(coefficient: $0.coefficient / factor, atom: $0.atom) })
-          .divided(by: divisor / factor)
-        return (whole + inner.quotient, inner.remainder * factor + Self(0, [term]))
+    // Digits below a common factor of the larger terms leave too: (64·r + 8·a + d + 1) / 128 with a < 8, d < 7.
+    if let factor = rest.digitFactor(divisor) {
+      var (large, small) = (Self(0), Self(0))
+      for term in rest.terms {
+        if term.coefficient.isMultiple(of: factor) {
+          large.terms.append(Term(coefficient: term.coefficient / factor, atom: term.atom))
+        } else {
+          small.terms.append(term)
+        }
       }
+      large.constant = rest.constant / factor
+      small.constant = rest.constant % factor
+      let inner = large.divided(by: divisor / factor)
+      return (whole + inner.quotient, inner.remainder * factor + small)
     }
     return (
       whole + Self(0, [Term(coefficient: 1, atom: .quotient(rest, divisor))]),
@@ -144,7 +147,20 @@ public struct Position: Hashable, Sendable {
     )
   }
 
-  /// How much the position moves when `loop` takes a step; `nil` if that is not always the same.
+  /// The smallest factor of the divisor and of some terms that all other terms and the constant stay below.
+  private func digitFactor(_ divisor: Int) -> Int? {
+    let sizes = terms.map { abs($0.coefficient) }.sorted()
+    for cut in sizes.indices.dropFirst() {
+      let factor = sizes[cut...].reduce(divisor, greatestCommonDivisor)
+      guard factor > 1 else { continue }
+      let small = Self(constant % factor, terms.filter { !$0.coefficient.isMultiple(of: factor) })
+      if let range = small.range, range.lowerBound >= 0, range.upperBound < factor { return factor }
+    }
+    return nil
+  }
+
+  /// How much the position moves when `loop` takes a step; `nil` if that is not always the same. Variables are taken as
+  /// fixed: whoever asks knows whether one is computed inside the loop.
   public func step(along loop: LoopVariable) -> Int? {
     var step = 0
     for term in terms {
@@ -203,11 +219,12 @@ public struct Position: Hashable, Sendable {
     return offset
   }
 
-  /// The position in a shape that has a row-major offset.
+  /// The position in a shape that has a row-major offset; in an empty shape any will do, as nobody uses it.
   public static func position(of offset: Position, in shape: [Int]) -> [Position] {
     var rest = offset
     var position: [Position] = []
-    for extent in shape.reversed() {
+    // No position is asked for in a shape without elements; an extent of 0 must not divide all the same.
+    for extent in shape.reversed().map({ Swift.max($0, 1) }) {
       position.append(position.count == shape.count - 1 ? rest : rest % extent)
       rest = rest / extent
     }
@@ -227,15 +244,32 @@ extension Position.Atom {
     }
   }
 
-  /// A fixed order of atoms, so that equal positions have equal terms.
-  var order: (Int, Int, Int, Int) {
-    switch self {
-    case .loop(let loop): (0, loop.id, 0, 0)
-    case .variable(let variable): (1, variable.id, 0, 0)
-    case .quotient(let inner, let by): (2, by, inner.constant, inner.terms.first?.atom.order.1 ?? 0)
-    case .remainder(let inner, let by): (3, by, inner.constant, inner.terms.first?.atom.order.1 ?? 0)
+  /// A total order of atoms, so that equal positions have equal terms.
+  func precedes(_ other: Self) -> Bool { Self.difference(self, other) < 0 }
+
+  /// Negative, zero or positive as `a` comes before, is, or comes after `b`.
+  private static func difference(_ a: Self, _ b: Self) -> Int {
+    switch (a, b) {
+    case (.loop(let l), .loop(let r)): first(l.id - r.id, l.extent - r.extent)
+    case (.variable(let l), .variable(let r)): first(l.id - r.id, l.type.rawValue < r.type.rawValue ? -1 : l == r ? 0 : 1)
+    case (.quotient(let l, let c), .quotient(let r, let d)), (.remainder(let l, let c), .remainder(let r, let d)):
+      first(c - d, difference(l, r))
+    case (.loop, _), (.variable, .quotient), (.variable, .remainder), (.quotient, .remainder): -1
+    case (.variable, .loop), (.quotient, .loop), (.quotient, .variable), (.remainder, _): 1
     }
   }
+
+  private static func difference(_ a: Position, _ b: Position) -> Int {
+    let own = first(a.constant - b.constant, a.terms.count - b.terms.count)
+    if own != 0 { return own }
+    for (l, r) in zip(a.terms, b.terms) {
+      let own = first(l.coefficient - r.coefficient, difference(l.atom, r.atom))
+      if own != 0 { return own }
+    }
+    return 0
+  }
+
+  private static func first(_ a: Int, _ b: @autoclosure () -> Int) -> Int { a != 0 ? a : b() }
 }
 
 private func floorQuotient(_ a: Int, _ b: Int) -> Int {

@@ -31,17 +31,21 @@ public struct JSON: Sendable {
       public let location: Location
     }
     public private(set) var members: [Member] = []
+    /// Where each key stands; empty while there are few.
     private var numbers: [String: Int] = [:]
 
     public init() {}
 
-    public subscript(key: String) -> JSON? { numbers[key].map { members[$0].value } }
-    public func member(_ key: String) -> Member? { numbers[key].map { members[$0] } }
+    private func number(_ key: String) -> Int? {
+      numbers.isEmpty ? members.firstIndex { $0.key == key } : numbers[key]
+    }
+    public subscript(key: String) -> JSON? { number(key).map { members[$0].value } }
+    public func member(_ key: String) -> Member? { number(key).map { members[$0] } }
     public var keys: [String] { members.map(\.key) }
 
     /// Adds a member, or replaces the value of the one there is.
     public mutating func set(_ key: String, _ value: JSON) {
-      if let number = numbers[key] {
+      if let number = number(key) {
         members[number].value = value
       } else {
         _ = append(key, value, at: .unknown)
@@ -50,8 +54,13 @@ public struct JSON: Sendable {
 
     /// Adds a member, unless there is one with that key.
     mutating func append(_ key: String, _ value: JSON, at location: Location) -> Bool {
-      guard numbers.updateValue(members.count, forKey: key) == nil else { return false }
+      guard number(key) == nil else { return false }
       members.append(Member(key: key, value: value, location: location))
+      if !numbers.isEmpty {
+        numbers[key] = members.count - 1
+      } else if members.count > 8 {
+        numbers = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
+      }
       return true
     }
   }

@@ -69,3 +69,6 @@ public func readFile(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
   guard file.size <= limit else { throw Diagnostic("\(path): wants at most \(limit) bytes, got \(file.size)") }
   return try file.bytes(file.size, at: 0)
 }
+
+/// Bytes of memory this machine has.
+func physicalMemory() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }

@@ -1,0 +1,84 @@
+import CRuntime
+import Foundation
+import IR
+
+/// The C++ compiler of this machine, which makes shared libraries of text and keeps them on disk.
+struct HostCompiler {
+  private let command: String
+  private let cache: String
+
+  private static let flags = [
+    "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-march=native", "-ffp-contract=off", "-fvisibility=hidden",
+  ]
+
+  /// The compiler named by `CXX`, else the first of `c++`, `clang++`, `g++` on the path.
+  init() throws(Diagnostic) {
+    let environment = ProcessInfo.processInfo.environment
+    let names = [environment["CXX"] ?? "", "c++", "clang++", "g++"].filter { !$0.isEmpty }
+    let folders = (environment["PATH"] ?? "").split(separator: ":").map(String.init)
+    let candidates = names.flatMap { name in
+      name.contains("/") ? [name] : folders.map { "\($0)/\(name)" }
+    }
+    guard let command = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
+      throw Diagnostic("emulating CUDA takes a C++ compiler: none of \(names.joined(separator: ", ")) is on the path")
+    }
+    self.command = command
+    let given = environment["MILLRACE_CACHE"] ?? ""
+    let isOff = given.isEmpty || given == "off"
+    cache = (isOff ? NSTemporaryDirectory() + "/millrace-\(getuid())" : given) + "/emulated"
+  }
+
+  /// The path of the shared library that `text` makes; compiled only if it is not on disk yet.
+  func library(of text: String) throws(Diagnostic) -> String {
+    let path = "\(cache)/\(key(of: text)).so"
+    if FileManager.default.fileExists(atPath: path) { return path }
+    let unfinished = "\(cache)/\(UUID().uuidString)"
+    let source = unfinished + ".cpp"
+    defer {
+      try? FileManager.default.removeItem(atPath: source)
+      try? FileManager.default.removeItem(atPath: unfinished)
+    }
+    do {
+      try FileManager.default.createDirectory(atPath: cache, withIntermediateDirectories: true)
+      try text.write(toFile: source, atomically: false, encoding: .utf8)
+    } catch {
+      throw Diagnostic("cannot write to \(cache): \(error.localizedDescription)")
+    }
+    try compile(source, to: unfinished)
+    // Another process may have made the same library; a rename replaces it as a whole.
+    guard rename(unfinished, path) == 0 else { throw Diagnostic("cannot write \(path)") }
+    return path
+  }
+
+  private func compile(_ source: String, to result: String) throws(Diagnostic) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: command)
+    process.arguments = HostCompiler.flags + ["-o", result, source]
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    let log: Data
+    do {
+      try process.run()
+      log = output.fileHandleForReading.readDataToEndOfFile()
+      process.waitUntilExit()
+    } catch {
+      throw Diagnostic("cannot run \(command): \(error.localizedDescription)")
+    }
+    guard process.terminationStatus == 0 else {
+      let lines = String(decoding: log, as: UTF8.self).split(separator: "\n").prefix(12).joined(separator: "\n")
+      throw Diagnostic("\(command) does not compile the emitted text:\n\(lines)")
+    }
+  }
+
+  /// Text, compiler, flags and processor: `-march=native` is another thing elsewhere.
+  private func key(of text: String) -> String {
+    let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let features = processor.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") } ?? ""
+    let whole = Array("\(command)\n\(HostCompiler.flags)\n\(features)\n\(text)".utf8)
+    var digest = [UInt8](repeating: 0, count: 32)
+    millrace_sha256(whole, whole.count, &digest)
+    let hex = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+    return hex.joined()
+  }
+}
