@@ -40,7 +40,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
   ("OpsTests", ["IR", "Ops", "Runtime"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
-  ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
+  ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
   ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
