@@ -85,6 +85,7 @@ let package = Package(
       swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CLLVM"),
     .systemLibrary(name: "COpenBLAS"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"])]),
     .target(
       name: "LLVMBackend",
       dependencies: [
@@ -100,7 +101,8 @@ let package = Package(
     .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
-    .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),
+    .target(
+      name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime", "CZlib"], swiftSettings: settings),
     .executableTarget(name: "millrace", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "ir-dump", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "model-bench", dependencies: ["Training", arguments], swiftSettings: settings),
