@@ -47,6 +47,18 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
     #expect(firstDifference(module.text(PrintOptions(locations: true)), text) != nil || module.functions.isEmpty)
   }
 
+  @Test("the examples are right, and the same when read from their own text", arguments: ErrorFiles.names.filter { !$0.hasPrefix("errors/") })
+  func examples(name: String) throws {
+    let text = try ErrorFiles.text(name)
+    guard text.hasPrefix("// test: round-trip\n") else { return }
+    let parsed = try ParsedModule(parsing: text, file: name, ops: ops)
+    try parsed.verify()
+    let read = try Module(parsing: parsed.module.text(), ops: ops)
+    #expect(zip(read.functions, parsed.module.functions).allSatisfy { $0.isSame(as: $1) })
+    #expect(read.kernels == parsed.module.kernels)
+    #expect(firstDifference(read.text(), parsed.module.text()) == nil)
+  }
+
   @Test("the program read from its own text is the same", arguments: OpSet.all.flatMap { $0.samples })
   func samples(sample: Sample) throws {
     let function = try sample.function()
