@@ -1,3 +1,4 @@
+import Foundation
 import IR
 import Ops
 import TestSupport
@@ -57,6 +58,18 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
     #expect(zip(read.functions, parsed.module.functions).allSatisfy { $0.isSame(as: $1) })
     #expect(read.kernels == parsed.module.kernels)
     #expect(firstDifference(read.text(), parsed.module.text()) == nil)
+  }
+
+  @Test("the programs in the grammar's page are right")
+  func grammarPage() throws {
+    let page = try String(contentsOf: ErrorFiles.folder.appendingPathComponent("../docs/ir-grammar.md"), encoding: .utf8)
+    let blocks = page.components(separatedBy: "```\n").filter { $0.hasPrefix("func ") || $0.hasPrefix("kernel ") }
+    #expect(blocks.count == 2)
+    for block in blocks {
+      let parsed = try ParsedModule(parsing: block, file: "ir-grammar.md", ops: ops)
+      try parsed.verify()
+      #expect(firstDifference(parsed.module.text(), block) == nil)
+    }
   }
 
   @Test("the program read from its own text is the same", arguments: OpSet.all.flatMap { $0.samples })
