@@ -3,9 +3,9 @@ import IR
 import Passes
 import Runtime
 
-/// A function as CUDA text that this machine's processor executes, with the memory it runs in: `CPUProgram`'s twin for
+/// A function as CUDA text that this machine's processor executes, with the memory it runs in: `CPUProgram`'s twin, for
 /// checking what a GPU would do.
-public final class EmulatedProgram {
+public final class EmulatedProgram: Executable {
   public let program: LoweredProgram
   /// In which order the threads of a block run until they wait.
   public var order = EmulatedCUDA.ThreadOrder.ascending
@@ -14,15 +14,7 @@ public final class EmulatedProgram {
   private let arena: Arena
   private let stepKernels: [Int]
 
-  public var parameters: [(name: String, type: TensorType)] {
-    program.function.parameters.map { (program.function.name(of: $0), program.function.type(of: $0)) }
-  }
-  public var results: [(name: String, type: TensorType)] {
-    let names = program.function.resultNames
-    return program.function.results.enumerated().map { number, value in
-      (number < names.count ? names[number] : "", program.function.type(of: value))
-    }
-  }
+  public var function: Function { program.source }
 
   public init(_ module: Module, entry: String, options: CompileOptions = CompileOptions()) throws(Diagnostic) {
     program = try lower(module, entry: entry, options: options)
@@ -49,15 +41,23 @@ public final class EmulatedProgram {
     }
   }
 
-  /// Lends the memory of parameter `number`.
-  public func withParameter<R>(_ number: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
-    let slot = program.plan.parameters[number]
-    return try body(UnsafeMutableRawBufferPointer(start: arena.base + slot.offset, count: slot.bytes))
+  public func write(_ tensor: HostTensor, to parameter: Int) throws(Diagnostic) {
+    try check(tensor, for: parameter)
+    let slot = program.plan.parameters[parameter]
+    let memory = UnsafeMutableRawBufferPointer(start: arena.base + slot.offset, count: slot.bytes)
+    tensor.withBytes { memory.copyMemory(from: $0) }
   }
 
-  /// Lends the memory of result `number`, as the last run left it.
-  public func withResult<R>(_ number: Int, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-    let slot = program.plan.results[number]
-    return try body(UnsafeRawBufferPointer(start: arena.base + slot.offset, count: slot.bytes))
+  public func parameter(_ number: Int) throws(Diagnostic) -> HostTensor {
+    try copy(program.plan.parameters[number], function.type(of: function.parameters[number]))
+  }
+
+  public func result(_ number: Int) throws(Diagnostic) -> HostTensor {
+    try copy(program.plan.results[number], function.type(of: function.results[number]))
+  }
+
+  private func copy(_ slot: MemoryPlan.Slot, _ type: TensorType) throws(Diagnostic) -> HostTensor {
+    let memory = UnsafeRawBufferPointer(start: arena.base + slot.offset, count: slot.bytes)
+    return try HostTensor(type) { (bytes) throws(Diagnostic) in bytes.copyMemory(from: memory) }
   }
 }
