@@ -53,10 +53,10 @@ import Testing
       let program = try EmulatedProgram(module, entry: function.name)
       for order in [EmulatedCUDA.ThreadOrder.ascending, .descending] {
         program.order = order
-        for (number, input) in inputs.enumerated() { program.withParameter(number) { input.store(to: $0) } }
+        for (number, input) in inputs.enumerated() { try program.write(HostTensor(input), to: number) }
         try program.run()
         for (number, wanted) in wanted.enumerated() {
-          let got = program.withResult(number) { Literal(wanted.type, from: $0) }
+          let got = try program.result(number).literal
           #expect(got.difference(from: wanted) < 1e-4, "result \(number) of @\(function.name), \(order)")
         }
       }
