@@ -38,11 +38,11 @@ let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
 // Suites by what they test; each may use the targets named here.
 let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
-  ("OpsTests", ["IR", "Ops", "Runtime"]),
+  ("OpsTests", ["IR", "Ops", "Runtime", "Compiler"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
-  ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
+  ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
-  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
@@ -102,7 +102,7 @@ let package = Package(
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
     .target(
-      name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime", "CZlib"], swiftSettings: settings),
+      name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime", "Passes", "CZlib"], swiftSettings: settings),
     .executableTarget(name: "millrace", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "ir-dump", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "model-bench", dependencies: ["Training", arguments], swiftSettings: settings),
