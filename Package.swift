@@ -38,9 +38,9 @@ let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
 // Suites by what they test; each may use the targets named here.
 let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
-  ("OpsTests", ["IR", "Ops", "Runtime"]),
+  ("OpsTests", ["IR", "Ops", "Runtime", "Compiler"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
-  ("LLVMTests", ["IR", "Ops", "Runtime", "LLVMBackend"]),
+  ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
   ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),

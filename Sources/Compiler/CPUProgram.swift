@@ -34,7 +34,7 @@
       let clock = ContinuousClock()
       let start = clock.now
       let compiler = CPUCompiler(cacheDirectory: options.cacheDirectory)
-      kernels = try compiler.compile(program.module.kernels)
+      kernels = try compiler.compile(program.module.kernels.map(expandMath))
       statistics = compiler.statistics
       codeSeconds = (clock.now - start).inSeconds
       pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared

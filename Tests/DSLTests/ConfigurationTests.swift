@@ -1,6 +1,7 @@
 import DSL
 import IR
 import Models
+import Ops
 import Runtime
 import Testing
 
@@ -86,6 +87,15 @@ import Testing
     #expect(first["output.weight"] != other["output.weight"])
     let deviation = try #require(first["output.weight"]).doubles.reduce(0) { $0 + $1 * $1 } / (61 * 32)
     #expect(abs(deviation.squareRoot() - 0.02) < 0.002)
+  }
+
+  @Test("a traced program is read back as it was printed", arguments: ["lm-residual", "lm-hyper-dynamic-4", "lm-mhc-2", "adamw-lazy-rows"])
+  func text(name: String) throws {
+    let file = try CaseFile(name)
+    let function = try Program(Configuration(file.configuration)).trace(inputs: file.tensors(under: "input/").mapValues(\.type))
+    let text = function.description
+    let read = try Module(parsing: text, ops: OpSet.table)
+    #expect(read.functions.first?.description == text)
   }
 
   @Test("a training step gives every state its next value in place")

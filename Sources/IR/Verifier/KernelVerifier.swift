@@ -19,7 +19,7 @@ struct KernelVerifier {
     var variables: [Int: (type: ScalarType, reduction: Reduction?)] = [:]
     /// Loops that may end early: a position that depends on one may stay below its range.
     var limited: Set<LoopVariable> = []
-    /// Below a condition, or in a loop that never runs.
+    /// Below a condition, or in a loop that may never run.
     var isConditional = false
     var isParallel = false
     var isVector = false
@@ -125,7 +125,8 @@ struct KernelVerifier {
     let outer = scope
     scope.loops.insert(loop.variable)
     if loop.limit != nil { scope.limited.insert(loop.variable) }
-    if loop.variable.extent == 0 { scope.isConditional = true }
+    let surelyRuns = loop.variable.extent > 0 && (loop.limit.map { ($0.range?.lowerBound ?? 0) > 0 } ?? true)
+    if !surelyRuns { scope.isConditional = true }
     switch loop.kind {
     case .parallel:
       guard !scope.isParallel else { throw wrong("a parallel loop is a stage and stands in nothing") }

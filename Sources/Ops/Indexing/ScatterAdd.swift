@@ -39,7 +39,7 @@ public struct ScatterAdd: TensorOp {
       let (columnLimit, rowLimit) = (Position(width) - firstColumn, Position(rows) - firstRow)
       let zero = Scalar.zero(ScalarType(values.dtype))
       let clear = k.loop(below: range, limit: rowLimit) { row in
-        [k.loop(below: chunk, limit: columnLimit) { column in
+        [k.lanes(below: chunk, limit: columnLimit) { column in
           [.store(y, (row + firstRow) * width + firstColumn + column, zero)]
         }]
       }
@@ -49,7 +49,7 @@ public struct ScatterAdd: TensorOp {
         let high = Scalar.compare(.less, .variable(id), .position(firstRow + range))
         var mine = Scalar.binary(.and, low, high)
         if ranges * range > rows { mine = .binary(.and, mine, .compare(.less, .variable(id), .int(rows))) }
-        let addRow = k.loop(below: chunk, limit: columnLimit) { column in
+        let addRow = k.lanes(below: chunk, limit: columnLimit) { column in
           let at = Position(id) * width + firstColumn + column
           return [.store(y, at, .binary(.add, k.load(y, at), k.load(v, number * width + firstColumn + column)))]
         }

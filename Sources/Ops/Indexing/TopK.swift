@@ -27,7 +27,7 @@ public struct TopK: TensorOp {
 
   public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands[0]) } }
 
-  /// Each line keeps its `k` largest so far in order; an element that beats the last of them is put in its place.
+  /// Each line keeps its `k` largest so far in order; blocks with an element that beats the last of them are gone through.
   private func kernel(_ x: TensorType) -> Kernel {
     let b = KernelBuilder()
     let extent = x.shape[x.rank - 1]
@@ -42,7 +42,7 @@ public struct TopK: TensorOp {
     /// Puts an element among the first `kept`; all that it beats move one up, the one at `last` leaves.
     func insert(_ element: Scalar, _ place: Position, among kept: Position, last: Position) -> [Statement] {
       let rank = b.variable(.i64)
-      let count = b.loop(below: k, limit: kept) { other in
+      let count = b.lanes(below: k, limit: kept) { other in
         let beaten = element.isLarger(than: b.load(keptValues, other))
         return [.accumulate(rank, .sum, .select(beaten, .int(0), .int(1)))]
       }
@@ -64,15 +64,25 @@ public struct TopK: TensorOp {
         let (define, element) = b.define(b.load(from, start + place))
         return [define] + insert(.variable(element), place, among: place, last: place)
       }
-      let improve = b.loop(below: extent - k) { step in
-        let place = step + k
-        let (define, element) = b.define(b.load(from, start + place))
-        let beats = Scalar.variable(element).isLarger(than: b.load(keptValues, Position(k - 1)))
-        return [
-          define, .conditional(beats, insert(.variable(element), place, among: Position(k), last: Position(k - 1))),
-        ]
+      func beatsLast(_ element: Scalar) -> Scalar { element.isLarger(than: b.load(keptValues, Position(k - 1))) }
+      // The others in blocks: most have no element that beats the last one kept.
+      let rest = extent - k
+      let block = min(64, max(1, rest))
+      let improve = b.loop(below: pieces(of: rest, by: block)) { number in
+        let first = number * block + k
+        let largest = b.variable(ScalarType(x.dtype))
+        let scan = b.lanes(below: block, limit: Position(extent) - first) { step in
+          [.accumulate(largest, .maximum, b.load(from, start + first + step))]
+        }
+        let improveBlock = b.loop(below: block, limit: Position(extent) - first) { step in
+          let place = first + step
+          let (define, element) = b.define(b.load(from, start + place))
+          let put = insert(.variable(element), place, among: Position(k), last: Position(k - 1))
+          return [define, .conditional(beatsLast(.variable(element)), put)]
+        }
+        return [.accumulator(largest, .maximum), scan, .conditional(beatsLast(.variable(largest)), [improveBlock])]
       }
-      let write = b.loop(below: k) { rank in
+      let write = b.lanes(below: k) { rank in
         let at = line * k + rank
         return [.store(values, at, b.load(keptValues, rank)), .store(places, at, b.load(keptPlaces, rank))]
       }

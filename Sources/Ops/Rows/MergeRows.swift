@@ -103,7 +103,7 @@ public struct MergeRows: TensorOp {
       let id = k.load(sorted, Position(start), where: .variable(used))
       let add = k.loop(below: count, limit: Position(end) - Position(start)) { step in
         let (define, row) = k.define(k.load(order, Position(start) + step))
-        return [define, k.loop(below: width) { column in
+        return [define, k.lanes(below: width) { column in
           [sums.add(k.load(v, Position(row) * width + column), at: column, first)]
         }]
       }
