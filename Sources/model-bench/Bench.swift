@@ -38,11 +38,13 @@ struct Bench {
     let timings = try Timings(repetitions: repetitions, seconds: seconds) { () throws(Diagnostic) in try executable.run() }
     let peak = ProcessUsage.peakBytes
     var measurement = Measurement(
-      name: workload.name, timings: timings, cost: ProgramCost(program.function), traceSeconds: traceSeconds,
+      name: workload.name, timings: timings, leastBytes: program.leastBytes,
+      operations: Module(functions: [program.function]).cost(of: program.function).flops, traceSeconds: traceSeconds,
       coldSeconds: coldSeconds, peakBytes: peak, checksums: found.mapValues { $0.doubles.reduce(0, +) })
     #if LLVM
       if let compiled = executable as? CPUProgram {
         measurement.plannedBytes = compiled.plannedBytes
+        measurement.movedBytes = compiled.program.module.cost(of: compiled.program.function).bytes
         measurement.launches = compiled.program.plan.steps.count
         measurement.kernels = compiled.program.module.kernels.count
         if profiles { measurement.profile = KernelTime.all(of: compiled) }

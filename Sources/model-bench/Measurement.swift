@@ -43,13 +43,18 @@ struct Timings {
 struct Measurement {
   let name: String
   let timings: Timings
-  let cost: ProgramCost
+  /// Bytes of all parameters and results, each once.
+  let leastBytes: Int
+  /// Floating-point operations of the program as it was declared.
+  let operations: Int
   /// Tracing and differentiation.
   let traceSeconds: Double
   /// Compilation with nothing on disk, and again with the kernels there.
   let coldSeconds: Double
   var cachedSeconds: Double?
   var plannedBytes: Int?
+  /// Bytes that the kernels read and write.
+  var movedBytes: Int?
   let peakBytes: Int
   var launches: Int?
   var kernels: Int?
@@ -57,10 +62,10 @@ struct Measurement {
   let checksums: [String: Double]
   var profile: [KernelTime] = []
 
-  /// Bytes in a second, at the median.
-  var byteRate: Double { Double(cost.bytes) / timings.median }
+  /// The least bytes in a second, at the median.
+  var byteRate: Double { Double(leastBytes) / timings.median }
   /// Operations in a second, at the median.
-  var operationRate: Double { Double(cost.operations) / timings.median }
+  var operationRate: Double { Double(operations) / timings.median }
 }
 
 /// The time one kernel takes in a run, all its launches together.

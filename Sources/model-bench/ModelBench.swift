@@ -14,7 +14,8 @@ import Runtime
         .joined(separator: "\n"))
 
       Rates count the least work there is: every parameter and result moved once, and the operations of the program as \
-      it was declared. They are held against the copy bandwidth and the speed of a large product, measured in this run.
+      it was declared. They are held against the copy bandwidth and the speed of a large product, measured in this run. \
+      'moved' says how many times the least bytes the kernels read and write.
       """)
 
   @Argument(help: "What to measure; everything if none is named.")

@@ -22,7 +22,7 @@ struct Report {
   private var loads: String { ProcessUsage.load.map { String(format: "%.2f", $0) }.joined(separator: " ") }
 
   private static let columns: [(title: String, width: Int)] = [
-    ("workload", -15), ("p50 ms", 9), ("p90 ms", 9), ("min ms", 9), ("GB/s", 6), ("copy", 5), ("GFLOP/s", 7),
+    ("workload", -15), ("p50 ms", 9), ("p90 ms", 9), ("min ms", 9), ("moved", 6), ("GB/s", 6), ("copy", 5), ("GFLOP/s", 7),
     ("product", 7), ("compile ms", 10), ("cached", 7), ("planned MiB", 11), ("peak MiB", 8),
   ]
 
@@ -34,6 +34,7 @@ struct Report {
     func share(_ rate: Double, of limit: Double?) -> String { limit.map { String(format: "%.0f%%", 100 * rate / $0) } ?? "–" }
     let texts = [
       m.name, milliseconds(m.timings.median), milliseconds(m.timings.p90), milliseconds(m.timings.shortest),
+      m.movedBytes.map { String(format: "%.2f×", Double($0) / Double(max(1, m.leastBytes))) } ?? "–",
       String(format: "%.1f", m.byteRate * 1e-9), share(m.byteRate, of: limits?.copyRate),
       String(format: "%.1f", m.operationRate * 1e-9), share(m.operationRate, of: limits?.productRate),
       whole(m.traceSeconds + m.coldSeconds), whole(m.cachedSeconds.map { $0 + m.traceSeconds }),
@@ -81,14 +82,14 @@ extension Report {
       "iterations": .integer(m.timings.wall.count), "real_time": .number(m.timings.median * 1e3),
       "cpu_time": .number(m.timings.medianProcessor * 1e3), "time_unit": "ms",
       "p90_time": .number(m.timings.p90 * 1e3), "min_time": .number(m.timings.shortest * 1e3),
-      "bytes_min": .integer(m.cost.bytes), "bytes_per_second": .number(m.byteRate),
-      "flops": .integer(m.cost.operations), "flops_per_second": .number(m.operationRate),
+      "bytes_min": .integer(m.leastBytes), "bytes_per_second": .number(m.byteRate),
+      "flops": .integer(m.operations), "flops_per_second": .number(m.operationRate),
       "trace_ms": .number(m.traceSeconds * 1e3), "compile_cold_ms": .number((m.traceSeconds + m.coldSeconds) * 1e3),
       "peak_rss_bytes": .integer(m.peakBytes),
     ]
     let optional: [(String, JSON?)] = [
       ("compile_cached_ms", m.cachedSeconds.map { .number((m.traceSeconds + $0) * 1e3) }),
-      ("planned_bytes", m.plannedBytes.map { .integer($0) }), ("launches", m.launches.map { .integer($0) }),
+      ("planned_bytes", m.plannedBytes.map { .integer($0) }), ("bytes_moved", m.movedBytes.map { .integer($0) }), ("launches", m.launches.map { .integer($0) }),
       ("kernels", m.kernels.map { .integer($0) }),
       ("copy_share", limits.map { .number(m.byteRate / $0.copyRate) }),
       ("product_share", limits.map { .number(m.operationRate / $0.productRate) }),

@@ -30,6 +30,9 @@ struct WorkloadProgram: Sendable {
   /// Inputs of integers are below this.
   let vocabulary: Int
 
+  /// The least a run moves: each parameter and result of the function once.
+  var leastBytes: Int { (function.parameters + function.results).reduce(0) { $0 + function.type(of: $1).bytes } }
+
   /// The value of a parameter of the function: from the file, or made up in the same way every time.
   func value(of number: Int, from file: TensorFile?) throws(Diagnostic) -> HostTensor {
     let name = function.name(of: function.parameters[number])
