@@ -48,7 +48,9 @@ final class Screen: Sendable {
     #expect(frames.count > 90)
     for frame in frames.dropLast() { #expect(frame.replacing("\u{1b}[K", with: "").count < width) }
     if width == 80 {
-      #expect(screen.written.contains("50/100 ━━━━━━━━━━───────────  50%  loss 4.0000  1k tokens/s  50s left  norm 0.5\u{1b}[K"))
+      #expect(
+        screen.written.contains(
+          "50/100 ━━━━━━━━━━───────────  50%  loss 4.0000  1k tokens/s  50s left  norm 0.5\u{1b}[K"))
     }
   }
 
@@ -79,15 +81,20 @@ final class Screen: Sendable {
 }
 
 @Suite("plots") struct LossPlotTests {
-  let plot = LossPlot(title: "two <runs>", [
-    .init("a & b", (0..<500).map { 4 * exp(-Double($0) / 100) + 1 }), .init("flat", (0..<500).map { _ in 2.0 }),
-  ])
+  let plot = LossPlot(
+    title: "two <runs>",
+    [
+      .init("a & b", (0..<500).map { 4 * exp(-Double($0) / 100) + 1 }), .init("flat", (0..<500).map { _ in 2.0 }),
+    ])
 
-  @Test("ticks are round numbers inside the range", arguments: [
-    (0.0...10.0, ["0", "2", "4", "6", "8", "10"]), (0.97...1.0, ["0.97", "0.98", "0.99", "1.00"]),
-    (-1e-9...1e-9, ["-1e-09", "-5e-10", "0", "5e-10", "1e-09"]), (0...2.5e7, ["0", "5e+06", "1e+07", "1.5e+07", "2e+07", "2.5e+07"]),
-    (1...1, []), (0.0 ... .infinity, []),
-  ])
+  @Test(
+    "ticks are round numbers inside the range",
+    arguments: [
+      (0.0...10.0, ["0", "2", "4", "6", "8", "10"]), (0.97...1.0, ["0.97", "0.98", "0.99", "1.00"]),
+      (-1e-9...1e-9, ["-1e-09", "-5e-10", "0", "5e-10", "1e-09"]),
+      (0...2.5e7, ["0", "5e+06", "1e+07", "1.5e+07", "2e+07", "2.5e+07"]),
+      (1...1, []), (0.0 ... .infinity, []),
+    ])
   func ticks(range: ClosedRange<Double>, labels: [String]) {
     #expect(LossPlot.ticks(range, about: 5).map(\.label) == labels)
   }
@@ -105,24 +112,28 @@ final class Screen: Sendable {
   @Test("a small plot looks like this")
   func small() {
     let text = LossPlot([.init("loss", [4, 3, 2, 1, 0])]).text(width: 24, height: 9)
-    #expect(text == """
-      4 ┤⠑⠢⢄⡀
-        │   ⠈⠑⠒⠤⢄⡀
-      2 ┤        ⠈⠉⠒⠤⣀
-        │             ⠉⠒⠤⣀
-      0 ┤                 ⠉⠒⠤⣀
-        └┬─────────┬─────────┬
-         0         2         4
-         step → loss   ⠤⠤ loss
+    #expect(
+      text == """
+        4 ┤⠑⠢⢄⡀
+          │   ⠈⠑⠒⠤⢄⡀
+        2 ┤        ⠈⠉⠒⠤⣀
+          │             ⠉⠒⠤⣀
+        0 ┤                 ⠉⠒⠤⣀
+          └┬─────────┬─────────┬
+           0         2         4
+           step → loss   ⠤⠤ loss
 
-      """)
+        """)
   }
 
   @Test("points that are no numbers, single points and none at all")
   func edges() {
     #expect(LossPlot([.init("x", [.nan, .infinity])]).text() == "no points to plot\n")
     #expect(LossPlot([]).svg().contains("no points to plot"))
-    for values in [[1.0], [0, 0, 0], [.nan, 3, .infinity], [1e308, -1e308], [Double.leastNonzeroMagnitude, Double.leastNormalMagnitude]] {
+    for values in [
+      [1.0], [0, 0, 0], [.nan, 3, .infinity], [1e308, -1e308],
+      [Double.leastNonzeroMagnitude, Double.leastNormalMagnitude],
+    ] {
       let plot = LossPlot([.init("x", values)])
       #expect(plot.text().contains("┤") || plot.text().contains("│"))
       #expect(!plot.svg().contains("nan") && !plot.svg().contains("inf"))

@@ -61,11 +61,14 @@ import Testing
   @Test("a text that is too short says so")
   func short() throws {
     let data = try TextData([1, 2, 3], source: "tiny.txt", validation: 0)
-    #expect(complaint { _ = try data.batch(step: 0, batch: 1, length: 3, seed: 0) }
-      == "tiny.txt: its training part has 3 bytes, windows of 3 want at least 4")
-    #expect(complaint { try data.check(length: 2, for: .validation) }
-      == "tiny.txt: its validation part has 0 bytes, windows of 2 want at least 3")
-    #expect(complaint { _ = try TextData([1], source: "x", validation: 1) } == "the validation share wants 0 ..< 1, got 1.0")
+    #expect(
+      complaint { _ = try data.batch(step: 0, batch: 1, length: 3, seed: 0) }
+        == "tiny.txt: its training part has 3 bytes, windows of 3 want at least 4")
+    #expect(
+      complaint { try data.check(length: 2, for: .validation) }
+        == "tiny.txt: its validation part has 0 bytes, windows of 2 want at least 3")
+    #expect(
+      complaint { _ = try TextData([1], source: "x", validation: 1) } == "the validation share wants 0 ..< 1, got 1.0")
   }
 
   @Test("gzip files are unpacked, damaged ones refused")
@@ -86,7 +89,9 @@ import Testing
     #expect(complaint { _ = try TextData(bad) }.hasPrefix("\(bad): is damaged: "))
     let tail = try scratch.file("tail.gz", packed + [1, 2, 3])
     #expect(complaint { _ = try TextData(tail) }.hasPrefix("\(tail): is"))
-    #expect(complaint { _ = try gunzip(packed, limit: 1000, file: "bomb") } == "bomb: holds more than 1000 bytes when unpacked")
+    #expect(
+      complaint { _ = try gunzip(packed, limit: 1000, file: "bomb") }
+        == "bomb: holds more than 1000 bytes when unpacked")
   }
 
   @Test("the dictionary is read, or its package named")
@@ -97,7 +102,8 @@ import Testing
     } catch {
       #expect(error.message.hasSuffix("install the package: apt install dict-gcide"))
     }
-    #expect(complaint { _ = try TextData("/no/such/file") } == "/no/such/file: cannot be opened: No such file or directory")
+    #expect(
+      complaint { _ = try TextData("/no/such/file") } == "/no/such/file: cannot be opened: No such file or directory")
   }
 }
 
@@ -131,7 +137,8 @@ import Testing
     let place = Location(file: path, line: 2, column: 9)
     let wanted = Diagnostic("wants ':', got '2'", at: place, line: "{\"step\" 2}")
     #expect(throws: wanted) { try JSONLLog(path, resumingAt: 5) }
-    #expect(complaint { _ = try JSONLLog("/no/such/log") } == "/no/such/log: cannot be written: No such file or directory")
+    #expect(
+      complaint { _ = try JSONLLog("/no/such/log") } == "/no/such/log: cannot be written: No such file or directory")
   }
 }
 

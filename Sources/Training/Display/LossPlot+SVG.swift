@@ -20,7 +20,8 @@ extension LossPlot {
       text += "<text x=\"\(width / 2)\" y=\"26\" text-anchor=\"middle\" font-size=\"17\">\(escaped(title))</text>\n"
     }
     guard let bounds else {
-      return text + "<text x=\"\(width / 2)\" y=\"\(height / 2)\" text-anchor=\"middle\">no points to plot</text>\n</svg>\n"
+      return text
+        + "<text x=\"\(width / 2)\" y=\"\(height / 2)\" text-anchor=\"middle\">no points to plot</text>\n</svg>\n"
     }
     func x(_ value: Double) -> Double {
       left + (value - bounds.x.lowerBound) / (bounds.x.upperBound - bounds.x.lowerBound) * inner
@@ -38,9 +39,11 @@ extension LossPlot {
       text += "<path d=\"M\(at) \(number(top + tall))v5\" stroke=\"#333\"/>"
       text += "<text x=\"\(at)\" y=\"\(number(top + tall + 20))\" text-anchor=\"middle\">\(tick.label)</text>\n"
     }
-    text += "<path d=\"M\(number(left)) \(number(top))V\(number(top + tall))H\(number(left + inner))\" fill=\"none\" stroke=\"#333\"/>\n"
+    text +=
+      "<path d=\"M\(number(left)) \(number(top))V\(number(top + tall))H\(number(left + inner))\" fill=\"none\" stroke=\"#333\"/>\n"
     let middle = number(top + tall / 2)
-    text += "<text x=\"\(number(left + inner / 2))\" y=\"\(height - 14)\" text-anchor=\"middle\">\(escaped(xLabel))</text>\n"
+    text +=
+      "<text x=\"\(number(left + inner / 2))\" y=\"\(height - 14)\" text-anchor=\"middle\">\(escaped(xLabel))</text>\n"
     text += "<text transform=\"translate(18 \(middle)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>\n"
 
     func path(_ points: [Point]) -> String {
@@ -50,15 +53,18 @@ extension LossPlot {
     for (index, curve) in curves.enumerated() {
       let color = Self.colors[index % Self.colors.count]
       let style = "fill=\"none\" stroke=\"\(color)\" stroke-linejoin=\"round\""
-      text += "<path d=\"\(path(Self.thinned(curve.points, to: limit)))\" \(style) stroke-width=\"1\" opacity=\"0.3\"/>\n"
-      text += "<path d=\"\(path(Self.thinned(Self.smoothed(curve.points), to: limit)))\" \(style) stroke-width=\"2\"/>\n"
+      text +=
+        "<path d=\"\(path(Self.thinned(curve.points, to: limit)))\" \(style) stroke-width=\"1\" opacity=\"0.3\"/>\n"
+      text +=
+        "<path d=\"\(path(Self.thinned(Self.smoothed(curve.points), to: limit)))\" \(style) stroke-width=\"2\"/>\n"
     }
     for (index, curve) in curves.enumerated() {
       let line = top + 16 + Double(index) * 20
       let color = Self.colors[index % Self.colors.count]
       let end = left + inner
       text += "<path d=\"M\(number(end - 30)) \(number(line - 4))h22\" stroke=\"\(color)\" stroke-width=\"3\"/>"
-      text += "<text x=\"\(number(end - 36))\" y=\"\(number(line))\" text-anchor=\"end\">\(escaped(curve.name))</text>\n"
+      text +=
+        "<text x=\"\(number(end - 36))\" y=\"\(number(line))\" text-anchor=\"end\">\(escaped(curve.name))</text>\n"
     }
     return text + "</svg>\n"
   }

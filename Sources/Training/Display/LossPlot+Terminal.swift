@@ -23,7 +23,8 @@ extension LossPlot {
     }
     var labels: [Int: String] = [:]
     for tick in yTicks { labels[rows - 1 - Self.place(tick.value, in: bounds.y, among: rows)] = tick.label }
-    var text = title.isEmpty ? "" : String(repeating: " ", count: max(0, margin + (columns - title.count) / 2)) + title + "\n"
+    var text =
+      title.isEmpty ? "" : String(repeating: " ", count: max(0, margin + (columns - title.count) / 2)) + title + "\n"
     for row in 0..<rows {
       let label = labels[row] ?? ""
       let axis = labels[row] == nil ? "│" : "┤"

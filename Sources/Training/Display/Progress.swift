@@ -70,7 +70,8 @@ public struct TrainingProgress {
     let elapsed = now() - start
     let steps = step - firstStep
     let speed = elapsed > 0 ? Show.count(units / elapsed) : "?"
-    let summary = "\(steps) steps in \(Show.duration(elapsed)), \(speed) \(unit)/s" + (loss.map { ", loss \(Show.loss($0))" } ?? "")
+    var summary = "\(steps) steps in \(Show.duration(elapsed)), \(speed) \(unit)/s"
+    if let loss { summary += ", loss \(Show.loss(loss))" }
     terminal.write((text ?? summary) + "\n")
   }
 

@@ -10,7 +10,8 @@ public struct Terminal: Sendable {
   public var write: @Sendable (String) -> Void
 
   public init(
-    isInteractive: Bool, usesColor: Bool, width: @escaping @Sendable () -> Int, write: @escaping @Sendable (String) -> Void
+    isInteractive: Bool, usesColor: Bool, width: @escaping @Sendable () -> Int,
+    write: @escaping @Sendable (String) -> Void
   ) {
     self.isInteractive = isInteractive
     self.usesColor = usesColor
