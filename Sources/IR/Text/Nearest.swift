@@ -1,5 +1,5 @@
 /// The candidate that is fewest edits away from a misspelt name, if that is close enough to be meant.
-func nearest(to name: String, among candidates: [String]) -> String? {
+public func nearest(to name: String, among candidates: [String]) -> String? {
   let limit = max(2, name.count / 3)
   let ranked = candidates.sorted().map { (name: $0, distance: editDistance(name, $0, atMost: limit)) }
   guard let best = ranked.min(by: { $0.distance < $1.distance }), best.distance <= limit, best.distance < name.count else { return nil }
