@@ -16,8 +16,7 @@ public enum Pipeline {
   /// The pass of a name; a near miss is suggested.
   public static func pass(named name: String, known: [Pass]) throws(Diagnostic) -> Pass {
     if let pass = known.first(where: { $0.name == name }) { return pass }
-    let hint = nearest(to: name, among: known.map(\.name)).map { "; did you mean '\($0)'?" } ?? ""
-    throw Diagnostic("no pass is named '\(name)'\(hint)")
+    throw Diagnostic("no pass is named '\(name)'\(didYouMean(name, among: known.map(\.name)))")
   }
 }
 

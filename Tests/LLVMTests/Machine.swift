@@ -4,9 +4,13 @@ import LLVMBackend
 import Runtime
 
 /// Runs kernels as machine code on literals, as the interpreter does.
-struct Machine {
-  let compiler = CPUCompiler(cacheDirectory: nil, threads: 1)
-  static let shared = Machine()
+struct Machine: Sendable {
+  let compiler: CPUCompiler
+  /// The machine that tests run on: this one, unless a test sets another.
+  @TaskLocal static var shared = Machine()
+
+  init(_ target: CPUTarget = .host) { compiler = CPUCompiler(cacheDirectory: nil, threads: 1, target: target) }
+
   static let one = ThreadPool(threads: 1)
   static let two = ThreadPool(threads: 2)
 
