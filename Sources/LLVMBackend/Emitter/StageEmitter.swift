@@ -16,7 +16,7 @@ struct VectorScope {
   /// The loop's counter in the first lane of the first copy.
   let index: LLVMValueRef
   /// Lanes that take part, for each copy; all of them where absent.
-  var mask: [LLVMValueRef]?
+  var mask: [LLVMValueRef?]
   /// Whether it may be that no lane takes part.
   var mayBeEmpty = false
 }
@@ -26,6 +26,8 @@ struct Accumulator {
   let slots: [LLVMValueRef]
   let type: LLVMTypeRef
   let isVector: Bool
+  /// The lanes that took part where it was declared: what the others hold is never read.
+  let mask: [LLVMValueRef?]
 }
 
 /// Writes one stage of a kernel as a function `(buffers, begin, end, scratch)` that does the iterations begin ..< end of
