@@ -134,7 +134,10 @@ extension StageEmitter {
     }
     for copy in 0..<vector.copies {
       let mask = vector.mask[copy]
-      if step == 1 {
+      if step == 1, mask == nil, streamed.contains(id), isAligned(position, dtype) {
+        code.storePastCaches(
+          vectors[copy], place(id, position, step: 1, copy: copy), align: vector.width * dtype.size)
+      } else if step == 1 {
         storeVector(vectors[copy], place(id, position, step: 1, copy: copy), mask, size: dtype.size)
       } else if let mask {
         let places = code.offset(base(id), element, by: offsets(position, copy))
