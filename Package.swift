@@ -38,12 +38,12 @@ let whenLLVM = TargetDependencyCondition.when(traits: ["LLVM"])
 // Suites by what they test; each may use the targets named here.
 let suites: [(String, [Target.Dependency])] = [
   ("IRTests", ["IR", "Ops"]),
-  ("OpsTests", ["IR", "Ops", "Runtime"]),
+  ("OpsTests", ["IR", "Ops", "Runtime", "Compiler"]),
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
-  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
-  ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
+  ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
   ("CommandTests", ["IR", "Runtime", "millrace", "ir-dump", "model-bench"]),
@@ -85,6 +85,7 @@ let package = Package(
       swiftSettings: settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CLLVM"),
     .systemLibrary(name: "COpenBLAS"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"])]),
     .target(
       name: "LLVMBackend",
       dependencies: [
@@ -100,7 +101,8 @@ let package = Package(
     .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
-    .target(name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime"], swiftSettings: settings),
+    .target(
+      name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime", "Passes", "CZlib"], swiftSettings: settings),
     .executableTarget(name: "millrace", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "ir-dump", dependencies: ["Training", arguments], swiftSettings: settings),
     .executableTarget(name: "model-bench", dependencies: ["Training", arguments], swiftSettings: settings),

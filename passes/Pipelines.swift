@@ -3,8 +3,18 @@ import Rewriting
 
 /// The passes in the order in which they run. This is the only registry; the order is part of what it says.
 public enum Pipelines {
+  /// Brings a program into the form that later passes work on.
+  public static let preparation: [Pass] = [
+    // Before all others, so that they see the concatenations and sums that row-sparse tensors stand for.
+    .splitRows
+  ]
+
   /// Makes a program better at tensor level; every pass may be left out.
   public static let optimization: [Pass] = [
+    // Algebra first, and what it leaves behind goes: everything after works on less.
+    .simplify,
+    .shareSubexpressions,
+    .removeDeadCode,
     // Contractions over streams join the rows around them; before rows are formed, since it decides what can join.
     .fuseWidthExpansion,
     // Last at tensor level: what it outlines, no other pass looks into.
@@ -17,7 +27,7 @@ public enum Pipelines {
   ]
 
   /// The whole way to a backend.
-  public static let all: [Pass] = optimization + lowering
+  public static let all: [Pass] = preparation + optimization + lowering
 
   /// Every pass there is, those outside the pipeline too.
   public static let known: [Pass] = [.differentiate] + all

@@ -62,7 +62,8 @@ extension StageEmitter {
     let dividend = try sum(inner, wide: isInnerWide)
     let isNatural = inner.range.map { $0.lowerBound >= 0 } ?? false
     let divisor = isInnerWide ? "\(by)LL" : "\(by)"
-    let result = isNatural ? "(\(dividend)) \(sign) \(divisor)" : "\(function)(\(dividend), \(divisor))"
+    let isOne = inner.terms.count == 1 && inner.constant == 0 && inner.terms[0].coefficient == 1
+    let result = isNatural ? "\(isOne ? dividend : "(\(dividend))") \(sign) \(divisor)" : "\(function)(\(dividend), \(divisor))"
     return wide && !isInnerWide ? "(long long)(\(result))" : "(\(result))"
   }
 }

@@ -7,7 +7,10 @@ extension StageEmitter {
     case .float(let value): return literal(Float(value))
     case .integer(let value, let type): return literal(value, type)
     case .boolean(let value): return value ? "true" : "false"
-    case .position(let position): return "((long long)(\(try index(position))))"
+    case .position(let position):
+      let index = try index(position)
+      if position.terms.isEmpty { return literal(Int64(position.constant), .i64) }
+      return index.allSatisfy { $0.isLetter || $0.isNumber } ? "((long long)\(index))" : "((long long)(\(index)))"
     case .variable(let variable): return variable == part ? partialName(variable) : name(variable)
     case .load(let buffer, _, let position, let condition):
       let element = loaded("\(use(buffer))[\(try index(position))]", from: buffer)
@@ -27,6 +30,18 @@ extension StageEmitter {
     case .bitcast(let a, let type): return try bitcast(try expression(a), from: a.type, to: type)
     case .round(let a, let dtype): return try rounded(try expression(a), to: dtype)
     }
+  }
+
+  /// An expression without the parentheses around all of it.
+  func bare(_ text: String) -> String {
+    guard text.hasPrefix("("), text.hasSuffix(")") else { return text }
+    var depth = 0
+    for (offset, character) in text.utf8.enumerated() {
+      if character == UInt8(ascii: "(") { depth += 1 }
+      if character == UInt8(ascii: ")") { depth -= 1 }
+      if depth == 0 && offset < text.utf8.count - 1 { return text }
+    }
+    return String(text.dropFirst().dropLast())
   }
 
   private func literal(_ value: Float) -> String {

@@ -18,21 +18,21 @@ extension StageEmitter {
   mutating func write(_ statement: Statement) throws(Violation) {
     switch statement {
     case .define(let variable, let value):
-      write("const \(type(variable.type)) \(name(variable)) = \(try expression(value));")
+      write("const \(type(variable.type)) \(name(variable)) = \(bare(try expression(value)));")
     case .accumulator(let variable, let reduction):
       reductions[variable] = reduction
       write("\(type(variable.type)) \(name(variable)) = \(try expression(reduction.identity(variable.type)));")
     case .accumulate(let variable, let reduction, let value):
       let isPartial = isInLane && partial.contains(variable)
       let combined = try expression(reduction.combine(.variable(variable), value), partially: isPartial ? variable : nil)
-      write("\(isPartial ? partialName(variable) : name(variable)) = \(combined);")
+      write("\(isPartial ? partialName(variable) : name(variable)) = \(bare(combined));")
     case .store(let buffer, let position, let value):
       let isOwn = isInLane || mapping.team == 1 || mapping.places[buffer] == .thread
       let place = "\(use(buffer))[\(try index(position))]"
-      write("\(isOwn ? "" : "if (lane == 0) ")\(place) = \(stored(try expression(value), as: buffer));")
+      write("\(isOwn ? "" : "if (lane == 0) ")\(place) = \(bare(stored(try expression(value), as: buffer)));")
     case .loop(let loop): try write(loop)
     case .conditional(let condition, let body):
-      write("if (\(try expression(condition))) {")
+      write("if (\(bare(try expression(condition)))) {")
       try writeBlock(body)
     case .product(let product): try write(product)
     }
@@ -81,7 +81,7 @@ extension StageEmitter {
       }
     } else {
       let slots = variables.indices.map { slot in
-        "(\(type(variables[slot].type))*)(shared + (turn + \(slot)) * \(mapping.warps * 8))"
+        "(\(type(variables[slot].type))*)(shared + \(slot == 0 ? "turn" : "(turn + \(slot))") * \(mapping.warps * 8))"
       }
       for (variable, slots) in zip(variables, slots) {
         write("combine_warp<\(how(variable)), \(mapping.threads)>(\(partialName(variable)), \(slots));")
@@ -129,6 +129,6 @@ extension StageEmitter {
 
   mutating func matrix(_ matrix: Product.Matrix) throws(Violation) -> String {
     let offset = try index(matrix.offset)
-    return "matrix(\(use(matrix.buffer)) + \(offset), \(matrix.rowStride), \(matrix.columnStride))"
+    return "matrix(\(use(matrix.buffer))\(offset == "0" ? "" : " + \(offset)"), \(matrix.rowStride), \(matrix.columnStride))"
   }
 }

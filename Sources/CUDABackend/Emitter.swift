@@ -15,7 +15,7 @@ public enum CUDAEmitter {
         throw "a stage of kernel '\(kernel.name)' is not a parallel loop"
       }
       let name = "\(prefix)\(identifier(kernel.name))_\(number)"
-      var stage = StageEmitter(kernel: kernel, mapping: mapping.stages[number])
+      var stage = StageEmitter(kernel: kernel, mapping: mapping.stages[number], overlapping: mapping.overlapping)
       let launch = try stage.emit(loop, named: name)
       text.functions += stage.text
       text.launches.append(launch)
@@ -33,6 +33,7 @@ public enum CUDAEmitter {
 struct StageEmitter {
   let kernel: Kernel
   let mapping: ThreadMapping.Stage
+  let overlapping: Set<BufferID>
   var text = ""
   var indent = 1
   /// The buffers that occurred, which become the parameters of the function.
@@ -45,15 +46,16 @@ struct StageEmitter {
   var partial: Set<Variable> = []
   var reductions: [Variable: Reduction] = [:]
 
-  init(kernel: Kernel, mapping: ThreadMapping.Stage) {
+  init(kernel: Kernel, mapping: ThreadMapping.Stage, overlapping: Set<BufferID>) {
     self.kernel = kernel
     self.mapping = mapping
+    self.overlapping = overlapping
   }
 
   var isCooperative: Bool { !mapping.waits.isEmpty || !mapping.combinations.isEmpty || mapping.tile != nil }
 
   mutating func emit(_ loop: Loop, named name: String) throws(Violation) -> CUDAText.Launch {
-    try writeIterations(of: loop)
+    if loop.variable.extent > 0 { try writeIterations(of: loop) }
     let arguments = kernel.buffers.indices.map { BufferID($0) }
       .filter { kernel.buffers[$0.index].role != .local && used.contains($0) }
     var parameters = arguments.map(parameter)
@@ -70,9 +72,8 @@ struct StageEmitter {
 
   func parameter(_ id: BufferID) -> String {
     let buffer = kernel.buffers[id.index]
-    let isShared = kernel.buffers.indices.contains { $0 != id.index && kernel.mayShareMemory(id, BufferID($0)) }
     let const = buffer.role == .input ? "const " : ""
-    return "\(const)\(storage(buffer.dtype))*\(isShared ? "" : " __restrict__") \(name(id))"
+    return "\(const)\(storage(buffer.dtype))*\(overlapping.contains(id) ? "" : " __restrict__") \(name(id))"
   }
 
   /// The loop over iterations, with what each team needs to know first.
@@ -94,7 +95,7 @@ struct StageEmitter {
       first = "\(block) / \(tiles)"
       write("const int tile = blockIdx.x % \(tiles);")
     } else if teams > 1 {
-      first = "\(block) * \(teams) + (int)threadIdx.x / \(mapping.team)"
+      first = "\(block) * \(teams) + \(teamNumber)"
     }
     let (counter, extent) = (name(variable), variable.extent)
     let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
@@ -124,14 +125,14 @@ struct StageEmitter {
 
   mutating func writeLocal(_ id: BufferID, at place: ThreadMapping.Place) {
     let type = storage(kernel.buffers[id.index].dtype)
-    let team = mapping.teamsPerBlock > 1 ? "(int)threadIdx.x / \(mapping.team)" : "0"
     switch place {
     case .thread: write("\(type) \(name(id))[\(max(1, kernel.buffers[id.index].count))];")
     case .shared(let at, let stride):
-      let offset = mapping.teamsPerBlock > 1 ? "\(at) + \(team) * \(stride)" : "\(at)"
+      let offset = mapping.teamsPerBlock > 1 ? "\(at) + \(teamNumber) * \(stride)" : "\(at)"
       write("\(type)* const \(name(id)) = (\(type)*)(shared + \(offset));")
     case .scratch(let at, let stride):
-      let number = "((long long)blockIdx.x * \(mapping.teamsPerBlock) + \(team))"
+      let block = "(long long)blockIdx.x"
+      let number = mapping.teamsPerBlock > 1 ? "(\(block) * \(mapping.teamsPerBlock) + \(teamNumber))" : block
       write("\(type)* const \(name(id)) = (\(type)*)(scratch + \(at) + \(number) * \(stride));")
     }
   }
@@ -141,6 +142,9 @@ extension StageEmitter {
   mutating func write(_ line: String) {
     text += String(repeating: "  ", count: indent) + line + "\n"
   }
+
+  /// The number of a thread's team in its block.
+  var teamNumber: String { mapping.team == 1 ? "(int)threadIdx.x" : "(int)threadIdx.x / \(mapping.team)" }
 
   func name(_ id: BufferID) -> String { "b\(id.index)_\(CUDAEmitter.identifier(kernel.buffers[id.index].name))" }
   func name(_ loop: LoopVariable) -> String { "i\(loop.id)" }

@@ -9,7 +9,7 @@
   ///
   /// Parameters and results have fixed places in one arena: write the parameters, `run`, read the results. A donated
   /// parameter holds its new value after the run. After the first run nothing is allocated.
-  public final class CPUProgram {
+  public final class CPUProgram: Executable {
     public let program: LoweredProgram
     /// What compiling took: passes, then machine code.
     public let passSeconds: Double
@@ -24,15 +24,7 @@
     private let firsts: [Int]
     private let stepKernels: [Int]
 
-    public var parameters: [(name: String, type: TensorType)] {
-      program.function.parameters.map { (program.function.name(of: $0), program.function.type(of: $0)) }
-    }
-    public var results: [(name: String, type: TensorType)] {
-      let names = program.function.resultNames
-      return program.function.results.enumerated().map { number, value in
-        (number < names.count ? names[number] : "", program.function.type(of: value))
-      }
-    }
+    public var function: Function { program.source }
     /// Bytes of the arena.
     public var plannedBytes: Int { program.plan.bytes }
 
@@ -42,7 +34,7 @@
       let clock = ContinuousClock()
       let start = clock.now
       let compiler = CPUCompiler(cacheDirectory: options.cacheDirectory)
-      kernels = try compiler.compile(program.module.kernels)
+      kernels = try compiler.compile(program.module.kernels.map(expandMath))
       statistics = compiler.statistics
       codeSeconds = (clock.now - start).inSeconds
       pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared
@@ -93,6 +85,24 @@
         (arena.base + to.offset).copyMemory(from: arena.base + from.offset, byteCount: to.bytes)
       }
       return times
+    }
+
+    public func write(_ tensor: HostTensor, to parameter: Int) throws(Diagnostic) {
+      try check(tensor, for: parameter)
+      withParameter(parameter) { memory in tensor.withBytes { memory.copyMemory(from: $0) } }
+    }
+
+    public func parameter(_ number: Int) throws(Diagnostic) -> HostTensor {
+      try copy(program.plan.parameters[number], function.type(of: function.parameters[number]))
+    }
+
+    public func result(_ number: Int) throws(Diagnostic) -> HostTensor {
+      try copy(program.plan.results[number], function.type(of: function.results[number]))
+    }
+
+    private func copy(_ slot: MemoryPlan.Slot, _ type: TensorType) throws(Diagnostic) -> HostTensor {
+      let memory = UnsafeRawBufferPointer(start: arena.base + slot.offset, count: slot.bytes)
+      return try HostTensor(type) { (bytes) throws(Diagnostic) in bytes.copyMemory(from: memory) }
     }
 
     /// Lends the memory of parameter `number`.

@@ -21,6 +21,8 @@ extension CompileOptions {
 
 /// A function brought through the passes, with its kernels and its memory plan.
 public struct LoweredProgram: Sendable {
+  /// The function as it was given.
+  public let source: Function
   public let module: Module
   public let function: Function
   public let plan: MemoryPlan
@@ -42,7 +44,7 @@ public func lower(
   guard let lowered = module.function(named: entry) else { throw Diagnostic("the passes lost @\(entry)") }
   let plan = try MemoryPlan(lowered, in: module)
   return LoweredProgram(
-    module: module, function: lowered, plan: plan, reports: reports, seconds: (clock.now - start).inSeconds)
+    source: function, module: module, function: lowered, plan: plan, reports: reports, seconds: (clock.now - start).inSeconds)
 }
 
 extension Duration {

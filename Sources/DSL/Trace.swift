@@ -66,7 +66,10 @@ extension Trace {
     return diagnostic == nil
   }
 
-  func poisoned(_ type: TensorType = TensorType(.f32, [])) -> Tensor { Tensor(trace: self, type: type, value: nil) }
+  /// A tensor that stands for what could not be made; its type can be computed with, whatever was asked for.
+  func poisoned(_ type: TensorType = TensorType(.f32, [])) -> Tensor {
+    Tensor(trace: self, type: type.isOfReasonableSize ? type : TensorType(type.dtype, []), value: nil)
+  }
 }
 
 // MARK: Operations

@@ -34,6 +34,12 @@ final class KernelBuilder {
     make(.serial, extent, limit, body)
   }
 
+  /// A loop whose iterations are independent, but for accumulators they feed: vectors, where there are enough of them.
+  func lanes(below extent: Int, limit: Position? = nil, _ body: (Position) -> [Statement]) -> Statement {
+    let unroll = min(4, pieces(of: extent, by: 16))
+    return make(extent < 8 ? .serial : .vector(width: 16, unroll: unroll), extent, limit, body)
+  }
+
   /// Appends a stage: a parallel loop.
   func stage(below extent: Int, _ body: (Position) -> [Statement]) { stages.append(make(.parallel, extent, nil, body)) }
 

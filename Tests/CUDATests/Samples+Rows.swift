@@ -5,7 +5,7 @@ extension Sample {
   static let rows: [Sample] =
     [(1, 1), (3, 2), (67, 3), (5, 8), (40, 17), (9, 32), (7, 100), (37, 256), (3, 700)].map { normalized($0, $1) }
     + [(9, 4), (6, 50)].flatMap { count, width in
-      [reversed(count, width), prefixSums(count, width), inPlace(count, width), columnSums(count, width)]
+      [reversed(count, width), prefixSums(count, width), lanesInPlace(count, width), scalarsInPlace(count, width), columnSums(count, width)]
     } + [
       nested, pieces, conditionalVector, conditionalLane, insertion, large, updatedInTurn, scalarRows, empty,
     ] + Reduction.allCases.flatMap { reduction in
@@ -74,18 +74,31 @@ extension Sample {
       ])
   }
 
-  /// A kernel that a program may run in place: the output is the input's memory, read by all before it is written.
-  static func inPlace(_ rows: Int, _ width: Int) -> Sample {
+  /// Lanes that replace what they read.
+  static func lanesInPlace(_ rows: Int, _ width: Int) -> Sample {
     let (i, j) = (LoopVariable(0, below: rows), LoopVariable(1, below: width))
-    let row = Position(i) * width
-    let first = Variable(0, .f32)
+    let at = Position(i) * width + Position(j)
     var sample = Sample(
-      "in_place_\(rows)_\(width)", [input(rows * width), output(rows * width), local(width)],
+      "lanes_in_place_\(rows)_\(width)", [input(rows * width), output(rows * width)],
+      [parallel(i, [vector(j, [store(1, at, load(0, at) * .float(2))])])])
+    sample.inPlace = (0, 0)
+    return sample
+  }
+
+  /// All threads read what one of them replaces.
+  static func scalarsInPlace(_ rows: Int, _ width: Int) -> Sample {
+    let (i, j, k) = (LoopVariable(0, below: rows), LoopVariable(1, below: width), LoopVariable(2, below: 3))
+    let at = Position(i) * 3 + Position(k)
+    let old = Variable(0, .f32)
+    var sample = Sample(
+      "scalars_in_place_\(rows)_\(width)", [input(rows * 3), output(rows * 3), output(rows * 3 * width)],
       [
         parallel(i, [
-          .define(first, load(0, row)),
-          vector(j, [store(2, Position(j), load(0, row + (Position(j) * -1 + (width - 1))))]),
-          vector(j, [store(1, row + Position(j), load(2, Position(j)) + .variable(first))]),
+          serial(k, [
+            .define(old, load(0, at)),
+            store(1, at, .variable(old) + .float(1)),
+            vector(j, [store(2, at * width + Position(j), .variable(old) * .float(3))]),
+          ])
         ])
       ])
     sample.inPlace = (0, 0)

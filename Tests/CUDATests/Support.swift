@@ -73,7 +73,7 @@ struct Sample: CustomTestStringConvertible {
   /// What kernel `number` of `program`, which is this one, makes of the inputs.
   func emulated(
     by program: EmulatedCUDA, _ number: Int, order: EmulatedCUDA.ThreadOrder = .ascending
-  ) throws -> [Literal] {
+  ) throws(Diagnostic) -> [Literal] {
     var rest = inputs.makeIterator()
     let passed = kernel.buffers.filter { $0.role != .local }
     var memories: [UnsafeMutableRawPointer] = []
@@ -90,6 +90,57 @@ struct Sample: CustomTestStringConvertible {
     try program.run(number, table, order: order)
     return zip(outputs, resultTypes).map { Literal($1, memory: table[$0]) }
   }
+}
+
+extension Sample {
+  /// What a GPU makes of the inputs: launched once by itself and once more as a graph.
+  func run(by kernels: CUDAKernels, _ number: Int, on stream: CUDAStream) throws(Diagnostic) -> [Literal] {
+    let device = stream.device
+    var rest = inputs.makeIterator()
+    let passed = kernel.buffers.filter { $0.role != .local }
+    var memories: [CUDAMemory] = []
+    for buffer in passed {
+      let memory = try CUDAMemory(bytes: buffer.bytes, on: device)
+      try memory.fill(with: 0xff, on: stream)
+      if buffer.role == .input, let input = rest.next() {
+        let bytes = input.memory
+        try copy(bytes, to: memory, on: stream)
+      }
+      memories.append(memory)
+    }
+    var addresses = memories.map(\.address)
+    let outputs = passed.indices.filter { passed[$0].role == .output }
+    if let inPlace { addresses[outputs[inPlace.output]] = addresses[inPlace.input] }
+    let graph = try stream.capture { () throws(Diagnostic) in try kernels.run(number, addresses, on: stream) }
+    // What is updated in place can be run once only.
+    if inPlace == nil { try kernels.run(number, addresses, on: stream) }
+    try graph.launch(on: stream)
+    try stream.synchronize()
+    var results: [Literal] = []
+    for (output, type) in zip(outputs, resultTypes) {
+      let isInPlace = inPlace.map { outputs[$0.output] == output } ?? false
+      let memory = isInPlace ? memories[inPlace?.input ?? 0] : memories[output]
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, memory.bytes), alignment: 64)
+      defer { bytes.deallocate() }
+      try memory.copy(to: UnsafeMutableRawBufferPointer(rebasing: bytes[..<memory.bytes]), on: stream)
+      try stream.synchronize()
+      if let base = bytes.baseAddress { results.append(Literal(type, memory: base)) }
+    }
+    return results
+  }
+
+  private func copy(_ bytes: [UInt8], to memory: CUDAMemory, on stream: CUDAStream) throws(Diagnostic) {
+    let host = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, bytes.count), alignment: 64)
+    defer { host.deallocate() }
+    host.copyBytes(from: bytes)
+    try memory.copy(from: UnsafeRawBufferPointer(rebasing: host[..<bytes.count]), on: stream)
+    try stream.synchronize()
+  }
+}
+
+/// The mapping of a sample.
+func mapping(of sample: Sample, _ spread: Spread) throws(Violation) -> ThreadMapping {
+  try mapToThreads(sample.kernel, within: spread.limits)
 }
 
 /// Ways of spreading a kernel over threads, the odd ones too.

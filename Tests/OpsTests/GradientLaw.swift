@@ -6,8 +6,23 @@ import Testing
 
 /// The gradient rule of every op against central differences of its reference, for the loss `Σ result · weight`.
 @Suite("gradients of ops") struct GradientLaw {
+  /// All ops but those that say that they have no gradient, and the one that withholds it.
   static let differentiable = OpSet.samples.filter { sample in
-    sample.operands.contains { $0.dtype.isFloat } && sample.op is RowValues == false
+    sample.operands.contains { $0.dtype.isFloat } && !(sample.op is StopGradient) && !refuses(sample)
+  }
+
+  private static func refuses(_ sample: Sample) -> Bool {
+    switch sample.op {
+    case is RowValues: true
+    case is ScatterRows: sample.operands[0].dtype.isFloat
+    case is MergeRows: sample.operands.count == 2
+    default: false
+    }
+  }
+
+  @Test("an op without a gradient says so", arguments: OpSet.samples.filter(refuses))
+  func refusalsAreDiagnostics(sample: Sample) {
+    #expect(throws: Diagnostic.self) { try program(sample) }
   }
 
   /// An op, its results made dense, and the gradients of its operands.
@@ -26,7 +41,7 @@ import Testing
     for (number, operand) in arguments.enumerated() where operand.type.dtype.isFloat {
       let gradient = program.operandGradients[number].map { gradients[$0] }
       // Differences of 16-bit floats say nothing; that the rule gives operations of the right types has been seen.
-      guard arguments.allSatisfy({ !$0.type.dtype.isFloat || $0.type.dtype == .f32 }) else { continue }
+      guard (arguments + program.weights).allSatisfy({ !$0.type.dtype.isFloat || $0.type.dtype == .f32 }) else { continue }
       for element in stride(from: 0, to: operand.type.heldCount, by: max(1, operand.type.heldCount / 24)) {
         let step = 1e-6
         let up = try loss(program, arguments, number, element, step)

@@ -49,7 +49,9 @@ extension RegionLowering {
     for value in reduced.keys.sorted() {
       partial[value] = BufferID(buffers.count)
       let type = function.type(of: value)
-      buffers.append(Kernel.Buffer("w\(partial.count - 1)", type.dtype, layout.pieces * type.count, .workspace))
+      // Pieces of bf16 and f16 sums are not rounded: only the sum is.
+      let dtype = type.dtype.isFloat ? DType.f32 : type.dtype
+      buffers.append(Kernel.Buffer("w\(partial.count - 1)", dtype, layout.pieces * type.count, .workspace))
     }
 
     var plan = PhasePlan(self, stores: stores.map { ($0.value, $0.isLane, $0.phase, $0.buffer, $0.position) })
@@ -103,7 +105,9 @@ extension RegionLowering {
               rowAccumulators.append((variable, reduction))
             }
             let statement = Statement.accumulate(variable, reduction.reduction, contribution.value)
-            if isLane(contribution.value) { loop.append(statement) } else { row.append(statement) }
+            // Where rows are lanes, what is the same in all of them counts once for each.
+            let isInLoop = layout.rowsAreLanes || isLane(contribution.value)
+            if isInLoop { loop.append(statement) } else { row.append(statement) }
           }
         }
       }

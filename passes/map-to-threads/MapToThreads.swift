@@ -25,19 +25,22 @@ public struct ThreadLimits: Hashable, Sendable {
 ///     parallel i < 4096 { vector j < 512 { … } vector … }        a block for each i, a thread for j, j + 256
 ///     parallel i < 4 { product 512 × 512 × 512 }                 a block for each tile of each product
 ///
-/// An input may be the same memory as an output of as many bytes, as it is where a program updates its state in place.
+/// An input may be the memory of an output that can update it in place (`plan-memory` gives state one place).
 public func mapToThreads(_ kernel: Kernel, within limits: ThreadLimits = ThreadLimits()) throws(Violation) -> ThreadMapping {
+  let overlaps = Overlaps(kernel)
   var stages: [ThreadMapping.Stage] = []
   for statement in kernel.body {
     guard case .loop(let loop) = statement, loop.kind == .parallel else {
       throw "a stage of kernel '\(kernel.name)' is not a parallel loop"
     }
-    stages.append(try map(loop, of: kernel, within: limits))
+    stages.append(try map(loop, of: kernel, overlaps, within: limits))
   }
-  return ThreadMapping(stages: stages)
+  return ThreadMapping(stages: stages, overlapping: overlaps.buffers)
 }
 
-private func map(_ loop: Loop, of kernel: Kernel, within limits: ThreadLimits) throws(Violation) -> ThreadMapping.Stage {
+private func map(
+  _ loop: Loop, of kernel: Kernel, _ overlaps: Overlaps, within limits: ThreadLimits
+) throws(Violation) -> ThreadMapping.Stage {
   let shape = StageShape(loop.body)
   var stage = ThreadMapping.Stage(team: 1, teamsPerBlock: 1, blocks: loop.variable.extent)
   if let product = shape.products.first {
@@ -57,7 +60,7 @@ private func map(_ loop: Loop, of kernel: Kernel, within limits: ThreadLimits) t
   }
   if stage.team > 1 { stage.combinations = try combinations(in: loop.body) }
   place(shape.locals(of: kernel), in: &stage, of: loop, within: limits)
-  if stage.team > 1 { stage.waits = waits(in: loop, of: kernel, as: stage) }
+  if stage.team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
   return stage
 }
 

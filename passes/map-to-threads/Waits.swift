@@ -7,8 +7,10 @@ import IR
 ///
 ///     vector j { t[j] = … }
 ///     vector j { y[j] = t[j] * scale }      the same thread does lane j
-func waits(in stage: Loop, of kernel: Kernel, as mapping: ThreadMapping.Stage) -> Set<ThreadMapping.Path> {
-  var search = WaitSearch(kernel, mapping)
+func waits(
+  in stage: Loop, of kernel: Kernel, _ overlaps: Overlaps, as mapping: ThreadMapping.Stage
+) -> Set<ThreadMapping.Path> {
+  var search = WaitSearch(kernel, overlaps, mapping)
   let rounds = mapping.blocks * mapping.teamsPerBlock < stage.variable.extent && !mapping.dividesProduct
   if rounds {
     // From one round to the next only locals stay: all else belongs to one iteration.
@@ -17,6 +19,25 @@ func waits(in stage: Loop, of kernel: Kernel, as mapping: ThreadMapping.Stage) -
     search.run(stage.body, at: [], inside: [])
   }
   return search.waits
+}
+
+/// Which buffers may be one memory.
+struct Overlaps {
+  private(set) var pairs: Set<Set<BufferID>> = []
+  private(set) var buffers: Set<BufferID> = []
+
+  init(_ kernel: Kernel) {
+    let all = kernel.buffers.indices.map { BufferID($0) }
+    for input in all where kernel.buffers[input.index].role == .input {
+      for output in all where kernel.buffers[output.index].role == .output {
+        guard kernel.updatesInPlace(input, output) else { continue }
+        pairs.insert([input, output])
+        buffers.formUnion([input, output])
+      }
+    }
+  }
+
+  func areOneMemory(_ a: BufferID, _ b: BufferID) -> Bool { a == b || pairs.contains([a, b]) }
 }
 
 /// One way in which a statement touches a buffer.
@@ -42,13 +63,15 @@ private struct Access: Hashable {
 
 private struct WaitSearch {
   let kernel: Kernel
+  let overlaps: Overlaps
   let mapping: ThreadMapping.Stage
   /// What was touched since the team last waited.
   var pending: Set<Access> = []
   var waits: Set<ThreadMapping.Path> = []
 
-  init(_ kernel: Kernel, _ mapping: ThreadMapping.Stage) {
+  init(_ kernel: Kernel, _ overlaps: Overlaps, _ mapping: ThreadMapping.Stage) {
     self.kernel = kernel
+    self.overlaps = overlaps
     self.mapping = mapping
   }
 
@@ -123,15 +146,13 @@ private struct WaitSearch {
   }
 
   private func mayBeStoredTo(_ buffer: BufferID) -> Bool {
-    if kernel.buffers[buffer.index].role != .input { return true }
-    return kernel.buffers.indices.contains { $0 != buffer.index && kernel.mayShareMemory(buffer, BufferID($0)) }
+    kernel.buffers[buffer.index].role != .input || overlaps.buffers.contains(buffer)
   }
 
   private func conflict(_ a: Access, _ b: Access) -> Bool {
-    guard a.isStore || b.isStore, kernel.mayShareMemory(a.buffer, b.buffer) else { return false }
+    guard a.isStore || b.isStore, overlaps.areOneMemory(a.buffer, b.buffer) else { return false }
     if a.who == .leader && b.who == .leader { return false }
-    let isComparable = kernel.buffers[a.buffer.index].dtype.size == kernel.buffers[b.buffer.index].dtype.size
-    guard isComparable, let p = a.position, let q = b.position else { return true }
+    guard let p = a.position, let q = b.position else { return true }
     if let p = p.range, let q = q.range, !p.overlaps(q) { return false }
     guard case .lane(let first) = a.who, case .lane(let second) = b.who else { return true }
     // The same lane of two loops is done by the same thread, and counted alike.

@@ -36,3 +36,12 @@ int64_t millrace_last_cache_bytes(void);
 
 /// SHA-256 (FIPS 180-4).
 void millrace_sha256(const void *_Nullable bytes, size_t count, uint8_t *_Nonnull digest32);
+
+// Signals (interrupt.c)
+
+/// From now on the first SIGINT or SIGTERM is only noted; the second ends the process as ever.
+void millrace_interrupt_install(void);
+/// The signal that came, or 0.
+int millrace_interrupt_signal(void);
+/// Forgets the signal and gives the signals their usual meaning.
+void millrace_interrupt_remove(void);

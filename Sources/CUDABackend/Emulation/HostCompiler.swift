@@ -1,4 +1,3 @@
-import CRuntime
 import Foundation
 import IR
 
@@ -75,10 +74,6 @@ struct HostCompiler {
   private func key(of text: String) -> String {
     let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
     let features = processor.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") } ?? ""
-    let whole = Array("\(command)\n\(HostCompiler.flags)\n\(features)\n\(text)".utf8)
-    var digest = [UInt8](repeating: 0, count: 32)
-    millrace_sha256(whole, whole.count, &digest)
-    let hex = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-    return hex.joined()
+    return sha256("\(command)\n\(HostCompiler.flags)\n\(features)\n\(text)")
   }
 }

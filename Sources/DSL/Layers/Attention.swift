@@ -78,11 +78,13 @@ extension Tensor {
     let pairs = split(into: [2, half])
     let (a, b) = (pairs.at(0, axis: -2), pairs.at(1, axis: -2))
 
-    let table = [Int](repeating: 1, count: rank - 3)
-    let positions = trace.iota(.f32(length)).cast(to: dtype).reshaped([length] + table + [1])
+    // One table of angles for all heads, and for all layers.
     let rate = naturalLogarithm(base) / Double(Swift.max(1, half))
-    let angle = positions * (trace.iota(.f32(half)).cast(to: dtype) * -rate).exp()
-    let (cos, sin) = (angle.cos(), angle.sin())
+    let positions = trace.iota(.f32(length)).insertingAxis(-1)
+    let angle = positions * (trace.iota(.f32(half)) * -rate).exp()
+    let table = [length] + [Int](repeating: 1, count: rank - 3) + [half]
+    let cos = angle.cos().cast(to: dtype).reshaped(table)
+    let sin = angle.sin().cast(to: dtype).reshaped(table)
 
     let turned = [a * cos - b * sin, b * cos + a * sin].map { $0.insertingAxis(-2) }
     return Tensor.concatenated(turned, axis: -2).reshaped(shape)

@@ -272,7 +272,7 @@ extension Position.Atom {
   private static func first(_ a: Int, _ b: @autoclosure () -> Int) -> Int { a != 0 ? a : b() }
 }
 
-private func floorQuotient(_ a: Int, _ b: Int) -> Int {
+func floorQuotient(_ a: Int, _ b: Int) -> Int {
   let (quotient, remainder) = a.quotientAndRemainder(dividingBy: b)
   return remainder < 0 ? quotient - 1 : quotient
 }

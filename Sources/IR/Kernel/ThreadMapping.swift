@@ -6,8 +6,13 @@
 /// out to the team: thread `t` of `T` does the lanes `t`, `t + T`, `t + 2T`, ….
 public struct ThreadMapping: Hashable, Sendable {
   public var stages: [Stage]
+  /// Inputs and outputs that may be one memory with each other, as those that a program updates in place.
+  public var overlapping: Set<BufferID>
 
-  public init(stages: [Stage]) { self.stages = stages }
+  public init(stages: [Stage], overlapping: Set<BufferID> = []) {
+    self.stages = stages
+    self.overlapping = overlapping
+  }
 
   /// The place of a statement: its number in the body of the stage's loop, then in the body of that statement, ….
   public typealias Path = [Int]
@@ -94,14 +99,5 @@ public struct ThreadMapping: Hashable, Sendable {
       let (down, across) = ((product.m + rows - 1) / rows, (product.n + columns - 1) / columns)
       return down * across
     }
-  }
-}
-
-extension Kernel {
-  /// Whether two buffers may be one memory: an input that a program gives up may become an output of as many bytes.
-  public func mayShareMemory(_ a: BufferID, _ b: BufferID) -> Bool {
-    if a == b { return true }
-    let (a, b) = (buffers[a.index], buffers[b.index])
-    return a.bytes == b.bytes && Set([a.role, b.role]) == [.input, .output]
   }
 }

@@ -8,27 +8,29 @@ public struct Constant: TensorOp {
   private let bits: Int64
 
   public init(_ value: Double, _ type: TensorType) {
-    self.type = type
-    bits = type.dtype.isFloat ? Int64(bitPattern: value.bitPattern) : Int64(exactly: value.rounded(.towardZero)) ?? 0
+    let bits = type.dtype.isFloat ? Int64(bitPattern: value.bitPattern) : Int64(exactly: value.rounded(.towardZero)) ?? 0
+    self.init(type, bits)
   }
 
   public init(integer: Int64, _ type: TensorType) {
+    self.init(type, type.dtype.isFloat ? Int64(bitPattern: Double(integer).bitPattern) : integer)
+  }
+
+  /// Integers are wrapped to their type.
+  private init(_ type: TensorType, _ bits: Int64) {
     self.type = type
-    bits = type.dtype.isFloat ? Int64(bitPattern: Double(integer).bitPattern) : integer
+    switch type.dtype {
+    case .f32, .bf16, .f16, .i64: self.bits = bits
+    case .i32: self.bits = Int64(Int32(truncatingIfNeeded: bits))
+    case .u8: self.bits = Int64(UInt8(truncatingIfNeeded: bits))
+    case .bool: self.bits = bits == 0 ? 0 : 1
+    }
   }
 
   /// The number, an integer as a double.
-  public var value: Double { type.dtype.isFloat ? Double(bitPattern: UInt64(bitPattern: bits)) : Double(integer) }
-  /// The number of an integer or bool constant, wrapped to its type; 0 for floats.
-  public var integer: Int64 {
-    switch type.dtype {
-    case .f32, .bf16, .f16: 0
-    case .i32: Int64(Int32(truncatingIfNeeded: bits))
-    case .u8: Int64(UInt8(truncatingIfNeeded: bits))
-    case .i64: bits
-    case .bool: bits == 0 ? 0 : 1
-    }
-  }
+  public var value: Double { type.dtype.isFloat ? Double(bitPattern: UInt64(bitPattern: bits)) : Double(bits) }
+  /// The number of an integer or bool constant; 0 for floats.
+  public var integer: Int64 { type.dtype.isFloat ? 0 : bits }
 
   private enum Key: String, CodingKey { case type, value }
 

@@ -51,7 +51,7 @@ struct MergeSort {
       return [k.loop(below: length, limit: Position(extent) - first) { own in
         let (define, element) = k.define(k.load(source, start + own))
         let rank = k.variable(.i64)
-        let count = k.loop(below: length, limit: Position(extent) - first) { place in
+        let count = k.lanes(below: length, limit: Position(extent) - first) { place in
           let (defineOther, other) = k.define(k.load(source, start + place))
           let earlier = Scalar.compare(.less, .position(place), .position(own))
           let stays = Scalar.unary(.not, precedes(.variable(element), .variable(other)))

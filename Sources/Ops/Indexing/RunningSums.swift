@@ -22,7 +22,7 @@ struct RunningSums {
 
   /// Zeros; the sums begin at `first` in the result.
   func clear(_ first: Position) -> Statement {
-    k.loop(below: count) { [.store(sums, place($0, first), .zero(type))] }
+    k.lanes(below: count) { [.store(sums, place($0, first), .zero(type))] }
   }
 
   func add(_ value: Scalar, at: Position, _ first: Position) -> Statement {
@@ -32,7 +32,7 @@ struct RunningSums {
 
   /// Brings the sums to the result.
   func finish(_ first: Position) -> [Statement] {
-    isApart ? [k.loop(below: count) { [.store(result, first + $0, k.load(sums, $0))] }] : []
+    isApart ? [k.lanes(below: count) { [.store(result, first + $0, k.load(sums, $0))] }] : []
   }
 
   private func place(_ at: Position, _ first: Position) -> Position { isApart ? at : first + at }

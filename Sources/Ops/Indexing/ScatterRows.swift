@@ -38,7 +38,44 @@ public struct ScatterRows: TensorOp {
     throw Diagnostic("'scatter_rows' has no gradient", at: g.builder.location)
   }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .none }
+  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands, copying: true) } }
+
+  /// The table falls into up to 16 pieces of rows; each reads all ids, and nobody else's rows, so that the result may
+  /// stand in the table's memory.
+  ///
+  /// - Parameter copying: `false` where it does stand there; then only the rows named are written.
+  public func kernel(_ operands: [TensorType], copying: Bool) -> Kernel {
+    let k = KernelBuilder()
+    let (table, ids) = (operands[0], operands[1])
+    let width = table.shape.dropFirst().reduce(1, *)
+    let (t, i, v) = (k.input("table", table), k.input("ids", ids), k.input("values", operands[2]))
+    let y = k.output("y", table)
+    let rows = table.shape[0]
+    let ranges = min(max(1, rows), 16)
+    let range = pieces(of: rows, by: ranges)
+    k.stage(below: ranges) { piece in
+      let first = piece * range
+      let copy = k.loop(below: range, limit: Position(rows) - first) { row in
+        [k.loop(below: width) { column in
+          let at = (row + first) * width + column
+          return [.store(y, at, k.load(t, at))]
+        }]
+      }
+      let replace = k.loop(below: ids.count) { number in
+        let (define, id) = k.define(k.load(i, number).wide)
+        let low = Scalar.compare(.greaterOrEqual, .variable(id), .position(first))
+        let high = Scalar.compare(.less, .variable(id), .position(first + range))
+        var mine = Scalar.binary(.and, low, high)
+        if ranges * range > rows { mine = .binary(.and, mine, .compare(.less, .variable(id), .int(rows))) }
+        let replaceRow = k.loop(below: width) { column in
+          [.store(y, Position(id) * width + column, k.load(v, number * width + column))]
+        }
+        return [define, .conditional(mine, [replaceRow])]
+      }
+      return copying ? [copy, replace] : [replace]
+    }
+    return k.kernel(name)
+  }
 
   public static let samples: [Sample] = [
     Sample(Self(), .f32(6, 3), .i64(4), .f32(4, 3)), Sample(Self(), .i64(4), .i64(3), .i64(3)),

@@ -37,7 +37,7 @@ public struct SegmentSum: TensorOp {
       let first = segment * width
       let add = k.loop(below: ids.count) { number in
         let mine = Scalar.compare(.equal, k.load(i, number).wide, .position(segment))
-        let addRow = k.loop(below: width) { column in
+        let addRow = k.lanes(below: width) { column in
           [sums.add(k.load(v, number * width + column), at: column, first)]
         }
         return [.conditional(mine, [addRow])]

@@ -65,10 +65,10 @@ public struct CumulativeSum: TensorOp {
     k.stage(below: outer * chunks) { piece in
       let firstLine = piece % max(1, chunks) * chunk
       let (start, limit) = (piece / max(1, chunks) * (extent * inner) + firstLine, Position(inner) - firstLine)
-      let clear = k.loop(below: chunk) { [.store(sums, $0, .zero(type))] }
+      let clear = k.lanes(below: chunk) { [.store(sums, $0, .zero(type))] }
       let run = k.loop(below: extent) { step in
         let along = reversed ? Position(extent - 1) - step : step
-        return [k.loop(below: chunk, limit: limit) { line in
+        return [k.lanes(below: chunk, limit: limit) { line in
           let at = start + along * inner + line
           let (defineOld, old) = k.define(k.load(sums, line))
           let (defineNew, new) = k.define(.binary(.add, .variable(old), k.load(from, at)))

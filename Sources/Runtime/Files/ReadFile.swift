@@ -72,3 +72,6 @@ public func readFile(_ path: String, limit: Int) throws(Diagnostic) -> [UInt8] {
 
 /// Bytes of memory this machine has.
 func physicalMemory() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
+
+/// Whether this process may read a file.
+public func canRead(_ path: String) -> Bool { access(path, R_OK) == 0 }

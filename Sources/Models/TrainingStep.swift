@@ -1,0 +1,78 @@
+import DSL
+import IR
+
+/// Names of the values of functions, as programs, passes and files call them.
+public enum ValueNames {
+  public static func parameter(_ name: String) -> String { "param/\(name)" }
+  public static func input(_ name: String) -> String { "input/\(name)" }
+  public static func gradient(_ name: String) -> String { "grad/param/\(name)" }
+  public static func firstMoment(_ name: String) -> String { "state/m/\(name)" }
+  public static func secondMoment(_ name: String) -> String { "state/v/\(name)" }
+  /// The number of steps done: an i64 scalar.
+  public static let step = "state/step"
+}
+
+extension Program {
+  /// The parameters that a training step changes.
+  public var trained: [Parameter] { parameters.filter(\.isTrained) }
+
+  /// One program for a whole training step, from a forward function with gradients.
+  ///
+  ///     (param/*, input/*, state/m/*, state/v/*, state/step)
+  ///       -> (param/*, state/m/*, state/v/*, state/step, losses)
+  ///
+  /// Results that are named like a parameter are its next value and may take over its memory (`donations`).
+  ///
+  /// - Parameter differentiated: a function with the forward outputs and, as `grad/param/NAME`, the gradients of the
+  ///   loss; a parameter without one has the gradient zero. Outputs named `param/NAME` are the next values of buffers;
+  ///   of the others only the scalars stay.
+  public func trainingStep(
+    continuing differentiated: Function, optimizer: AdamW
+  ) throws(Diagnostic) -> Function {
+    let trace = Trace(continuing: differentiated)
+    var values: [String: Tensor] = [:]
+    for value in differentiated.parameters { values[differentiated.name(of: value)] = trace.tensor(value) }
+    var outputs: [(name: String, tensor: Tensor)] = []
+    for (name, value) in zip(differentiated.resultNames, differentiated.results) {
+      outputs.append((name, trace.tensor(value)))
+    }
+
+    var entries: [(parameter: Parameter, state: AdamW.State, gradient: Tensor)] = []
+    for parameter in trained {
+      let name = ValueNames.parameter(parameter.name)
+      let moment = parameter.type.with(.f32)
+      let state = AdamW.State(
+        value: values[name] ?? trace.input(name, parameter.type),
+        first: trace.input(ValueNames.firstMoment(parameter.name), moment),
+        second: trace.input(ValueNames.secondMoment(parameter.name), moment))
+      let gradient = outputs.first { $0.name == ValueNames.gradient(parameter.name) }?.tensor
+      entries.append((parameter, state, gradient ?? state.value.constant(0)))
+    }
+    let step = trace.input(ValueNames.step, .i64())
+    let next = optimizer.update(entries, step: step)
+
+    let states = Array(zip(trained, next))
+    var results: [(name: String, tensor: Tensor)] = states.map { (ValueNames.parameter($0.name), $1.value) }
+    results += outputs.filter { output in values[output.name] != nil && !results.contains { $0.name == output.name } }
+    results += states.map { (ValueNames.firstMoment($0.name), $1.first) }
+    results += states.map { (ValueNames.secondMoment($0.name), $1.second) }
+    results.append((ValueNames.step, step + 1))
+    results += outputs.filter { $0.tensor.rank == 0 && values[$0.name] == nil && !$0.name.hasPrefix("grad/") }
+
+    var function = try trace.finish(results)
+    function.name = "train_step"
+    function.donations = donations(of: function)
+    return function
+  }
+
+  /// Every parameter and the result that has its name.
+  private func donations(of function: Function) -> [Int: Int] {
+    var numbers: [String: Int] = [:]
+    for (number, name) in function.resultNames.enumerated() { numbers[name] = number }
+    var donations: [Int: Int] = [:]
+    for (number, value) in function.parameters.enumerated() {
+      if let result = numbers[function.name(of: value)] { donations[number] = result }
+    }
+    return donations
+  }
+}

@@ -1,0 +1,24 @@
+// large_0: 5 × 256 threads, 128 bytes shared, 600000 bytes of scratch
+extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restrict__ b0_x, float* __restrict__ b1_y, unsigned char* __restrict__ scratch) {
+  extern __shared__ __align__(16) unsigned char shared[];
+  const int lane = threadIdx.x;
+  int turn = 0;
+  {
+    const int i0 = (int)blockIdx.x;
+    float* const b2_t = (float*)(scratch + 0 + (long long)blockIdx.x * 120000);
+    for (int i1 = lane; i1 < 30000; i1 += 256) {
+      b2_t[i1] = b0_x[i0] + ((float)((long long)((i1 % 16))));
+    }
+    float v0 = float_of(0xff800000u);
+    __syncthreads();
+    float v0_part = float_of(0xff800000u);
+    for (int i1 = lane; i1 < 30000; i1 += 256) {
+      v0_part = maximum(v0_part, b2_t[-i1 + 29999]);
+    }
+    combine_warp<Maximum, 256>(v0_part, (float*)(shared + turn * 64));
+    __syncthreads();
+    v0 = Maximum::of(v0, combine_slots<Maximum, 256>((float*)(shared + turn * 64)));
+    turn = 1 - turn;
+    if (lane == 0) b1_y[i0] = v0;
+  }
+}

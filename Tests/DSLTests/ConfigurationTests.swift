@@ -1,0 +1,116 @@
+import DSL
+import IR
+import Models
+import Ops
+import Runtime
+import Testing
+
+@Suite("configurations") struct ConfigurationTests {
+  private static let model = """
+    {"architecture": "language-model", "vocabulary": 61, "width": 32, "layers": 2, "heads": 4,
+    "feed_forward": {"hidden": 48},KEYS}
+    """
+
+  private func program(_ keys: String, in text: String = model) throws -> Program {
+    try Program(Configuration(JSON(parsing: text.replacing("KEYS", with: keys), file: "config.json")))
+  }
+
+  @Test("what is wrong is said where it stands", arguments: [
+    (#""colour": 1"#, 2, 32, "unknown key \"colour\""), (#""kv_heads": 3"#, 2, 44, "'kv_heads' wants a divisor of the 4 heads, got 3"),
+    (#""kv_heads": "two""#, 2, 44, "'kv_heads' wants an integer, got \"two\""),
+    (#""norm_eps": -1"#, 2, 44, "'norm_eps' wants a number from 0"), (#""tied": 1"#, 2, 40, "'tied' wants true or false, got 1"),
+    (#""residual": {"kind": "spiral"}"#, 2, 53, "'kind' wants one of \"plain\", \"hyper\""),
+    (#""residual": {"kind": "hyper", "rate": 0}"#, 2, 70, "'rate' wants an integer from 1"),
+    (#""residual": {"kind": "hyper", "iterations": 3}"#, 2, 62, "'residual': unknown key \"iterations\""),
+    (#""residual": {"kind": "frac", "rate": 5}"#, 2, 69, "'rate' wants a divisor of the width 32, got 5"),
+    (#""residual": 7"#, 2, 44, "'residual' wants an object, got 7"), (#""mode": "run""#, 2, 40, "'mode' wants one of \"train\", \"infer\""),
+    (#""optimizer": {"schedule": "cosine"}"#, 2, 45, "'total' wants the last step of the cosine"),
+  ])
+  func errors(_ keys: String, _ line: Int, _ column: Int, _ message: String) {
+    let error = #expect(throws: Diagnostic.self) { _ = try program(keys) }
+    #expect(error?.location == Location(file: "config.json", line: line, column: column))
+    #expect(error?.message.contains(message) == true, "\(String(describing: error))")
+  }
+
+  @Test("a missing key is named")
+  func missing() {
+    let text = #"{"architecture": "language-model", "vocabulary": 61}"#
+    let error = #expect(throws: Diagnostic.self) { _ = try program("", in: text) }
+    #expect(error?.message == "the configuration wants a key 'width'" || error?.message == "the configuration wants a key 'layers'")
+  }
+
+  @Test("sizes no machine has are an error", arguments: [
+    #""vocabulary": 1099511627776, "width": 16777216, "heads": 1, "kv_heads": 1"#,
+    #""vocabulary": 9223372036854775807, "width": 4, "heads": 1"#, #""vocabulary": 5, "width": 4, "heads": 16777216"#,
+  ])
+  func sizes(_ sizes: String) {
+    let text = #"{"architecture": "language-model", KEYS, "layers": 1, "feed_forward": {"hidden": 16777216}}"#
+    #expect(throws: Diagnostic.self) { _ = try program(sizes, in: text) }
+  }
+
+  @Test("inputs are held to what the program takes")
+  func inputs() throws {
+    let program = try program(#""tied": true"#)
+    let rejected: [[String: TensorType]] = [
+      [:], ["tokens": .f32(2, 3)], ["tokens": .i64(2)], ["tokens": .i64(2, 0)],
+      ["tokens": .i64(2, 3), "targets": .i64(2, 4)], ["tokens": .i64(2, 3), "mask": .i64(2, 3)],
+    ]
+    for types in rejected { #expect(throws: Diagnostic.self) { _ = try program.trace(inputs: types) } }
+    let function = try program.trace(inputs: ["tokens": .i64(2, 3)])
+    #expect(function.resultNames == ["logits"])
+    #expect(function.types(of: function.results) == [.f32(2, 3, 61)])
+  }
+
+  @Test("layers treat a parameter as its name says", arguments: CaseFile.names("lm-", "ghc-", "mhc-", "frac-", "hyper-", "block-"))
+  func groups(name: String) throws {
+    let program = try Program(Configuration(CaseFile(name).configuration))
+    for parameter in program.parameters {
+      #expect(parameter.decays == ParameterNames.decays(parameter.name), "\(parameter)")
+      #expect(parameter.isTable == ParameterNames.isTable(parameter.name), "\(parameter)")
+      if case .floats(let values) = parameter.initialValues(seed: 1) {
+        #expect(values.count == parameter.type.count && values.allSatisfy(\.isFinite))
+      }
+    }
+  }
+
+  @Test("a new model is the same for the same seed, and finite")
+  func newModel() throws {
+    let program = try program(#""residual": {"kind": "ghc"}"#)
+    let (first, again, other) = (
+      try program.initialTensors(seed: 1), try program.initialTensors(seed: 1), try program.initialTensors(seed: 2)
+    )
+    #expect(first.count == program.parameters.count)
+    for (name, tensor) in first {
+      #expect(tensor == again[name])
+      #expect(tensor.doubles.allSatisfy { $0.isFinite })
+    }
+    #expect(first["output.weight"] != other["output.weight"])
+    let deviation = try #require(first["output.weight"]).doubles.reduce(0) { $0 + $1 * $1 } / (61 * 32)
+    #expect(abs(deviation.squareRoot() - 0.02) < 0.002)
+  }
+
+  @Test("a traced program is read back as it was printed", arguments: ["lm-residual", "lm-hyper-dynamic-4", "lm-mhc-2", "adamw-lazy-rows"])
+  func text(name: String) throws {
+    let file = try CaseFile(name)
+    let function = try Program(Configuration(file.configuration)).trace(inputs: file.tensors(under: "input/").mapValues(\.type))
+    let text = function.description
+    let read = try Module(parsing: text, ops: OpSet.table)
+    #expect(read.functions.first?.description == text)
+  }
+
+  @Test("a training step gives every state its next value in place")
+  func donations() throws {
+    let program = try program(#""residual": {"kind": "hyper"}, "optimizer": {}"#)
+    let forward = try program.trace(inputs: ["tokens": .i64(1, 2), "targets": .i64(1, 2)])
+    let step = try program.trainingStep(continuing: forward, optimizer: AdamW())
+    for (parameter, result) in step.donations {
+      #expect(step.name(of: step.parameters[parameter]) == step.resultNames[result])
+      #expect(step.type(of: step.parameters[parameter]) == step.type(of: step.results[result]))
+    }
+    #expect(step.donations.count == 3 * program.trained.count + 1)
+  }
+}
+
+extension Function {
+  fileprivate func types(of values: [Value]) -> [TensorType] { values.map { type(of: $0) } }
+}

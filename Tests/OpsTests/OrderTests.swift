@@ -1,0 +1,75 @@
+import IR
+import Ops
+import TestSupport
+import Testing
+
+@Suite("ops that order") struct OrderTests {
+  @Test("top-k puts NaN first, and the lower place of equals")
+  func topK() throws {
+    let x = Literal.floats(1, .nan, 3, -.infinity, 3, .nan, .infinity)
+    let results = try apply(TopK(7), x)
+    #expect(results[1].integers == [1, 5, 6, 2, 4, 0, 3])
+    #expect(try apply(TopK(3), x)[1].integers == [1, 5, 6])
+    #expect(try apply(TopK(2), .floats(-.infinity, -.infinity, -.infinity))[1].integers == [0, 1])
+    #expect(try apply(TopK(2), .floats(-0.0, 0.0, -1))[1].integers == [0, 1])
+    #expect(try apply(TopK(2), .longs(.min, .max, .min))[1].integers == [1, 0])
+  }
+
+  @Test("sorting is stable, with NaN as the largest")
+  func sort() throws {
+    let x = Literal.floats(2, .nan, 1, 2, -.infinity, 1, .nan)
+    #expect(try apply(Sort(), x)[1].integers == [4, 2, 5, 0, 3, 1, 6])
+    #expect(try apply(Sort(descending: true), x)[1].integers == [1, 6, 0, 3, 2, 5, 4])
+  }
+
+  /// Lengths around runs of 32 and pieces of 1024 elements.
+  @Test("long lines are sorted in pieces", arguments: [31, 32, 33, 64, 65, 1023, 1025, 2049, 3000, 5000])
+  func longLines(length: Int) throws {
+    var generator = Seeded(UInt64(length))
+    let few = Literal.random(TensorType(.i32, [2, length]), integersBelow: 50, using: &generator)
+    _ = try apply(Sort(), few)
+    _ = try apply(Sort(descending: true), Literal.random(.f32(length), using: &generator))
+    let ordered = Literal(.i64(length), integers: (0..<length).map { Int64($0) })
+    #expect(try apply(Sort(), ordered)[1] == ordered)
+    _ = try apply(Sort(descending: true), ordered)
+  }
+
+  @Test("argmax gives the first of equals, a NaN before all")
+  func argMax() throws {
+    #expect(try apply(ArgMax(axis: 0), .floats(1, 5, 5, 2))[0].integers == [1])
+    #expect(try apply(ArgMax(axis: 0), .floats(1, .nan, 5, .nan))[0].integers == [1])
+    #expect(try apply(ArgMax(axis: 0), .floats(-.infinity, -.infinity))[0].integers == [0])
+    #expect(try apply(ArgMax(axis: 0), .longs(.min, .min))[0].integers == [0])
+    #expect(throws: Violation.self) { try ArgMax(axis: 0).infer([.f32(0)]) }
+  }
+
+  @Test("rows of one number merge in the order they had; negative numbers vanish", arguments: [5, 40, 1500, 20_000], [0, 22, 44])
+  func mergeRows(count: Int, shift: Int) throws {
+    var generator = Seeded(9)
+    // Large numbers need more digits than the first two.
+    let ids = (0..<count).map { _ in Int64.random(in: -3..<Int64(count / 2), using: &generator) }.map { $0 < 0 ? $0 : $0 << shift + $0 }
+    let values = Literal.random(.f32(count, 3), using: &generator)
+    let merged = try apply(MergeRows(), Literal(.i64(count), integers: ids), values)
+    let kept = merged[0].integers.prefix { $0 >= 0 }
+    #expect(Array(kept) == Set(ids.filter { $0 >= 0 }).sorted())
+    #expect(merged[0].integers.dropFirst(kept.count).allSatisfy { $0 == -1 })
+    let rows = TensorType(.f32, [count, 3], rows: count)
+    let whole = MergeRows().reference([Literal(rows, ids: ids, values: values.doubles)])[0]
+    #expect(whole.ids == merged[0].integers && whole.doubles == merged[1].doubles)
+  }
+
+  @Test("merging works at the limits of numbers")
+  func mergeLimits() throws {
+    let values = Literal(.f32(4, 1), floats: [1, 2, 3, 4])
+    #expect(try apply(MergeRows(), .longs(.max, 0, .min, .max), values)[0].integers == [0, .max, -1, -1])
+    #expect(try apply(MergeRows(), .longs(-1, -2, -3, -1), values)[0].integers == [-1, -1, -1, -1])
+  }
+
+  @Test("merging does not change the tensor")
+  func mergingKeepsTheSum() throws {
+    var generator = Seeded(2)
+    let x = Literal.random(TensorType(.f32, [4, 2], rows: 9), using: &generator)
+    let merged = MergeRows().reference([x])
+    #expect(Densify().reference(merged)[0].difference(from: Densify().reference([x])[0]) < 1e-12)
+  }
+}

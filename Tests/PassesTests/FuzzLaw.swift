@@ -1,0 +1,66 @@
+import Foundation
+import IR
+import Ops
+import Passes
+import Rewriting
+import Runtime
+import TestSupport
+import Testing
+
+/// Random programs compute the same after each pass as before.
+///
+/// `FUZZ=5000 swift test --filter fuzz` tries more of them, `FUZZ_FROM=123` begins at another seed.
+@Suite("fuzz") struct FuzzLaw {
+  static let seeds: [UInt64] = {
+    let environment = ProcessInfo.processInfo.environment
+    let count = environment["FUZZ"].flatMap { UInt64($0) } ?? 120
+    let first = environment["FUZZ_FROM"].flatMap { UInt64($0) } ?? 0
+    return Array(first..<(first + count))
+  }()
+
+  @Test("each pass keeps what random programs compute", arguments: seeds)
+  func passesKeepMeaning(seed: UInt64) throws {
+    var program = RandomProgram(seed: seed, operations: 4 + Int(seed % 37))
+    try check(program.function, seed: seed, hasHalves: program.hasHalves)
+    // `row_values` has no gradient, and says so.
+    if let gradient = try? program.differentiated() { try check(gradient, seed: seed, hasHalves: program.hasHalves) }
+  }
+
+  private func check(_ function: Function, seed: UInt64, hasHalves: Bool) throws {
+    var random = Seeded(seed ^ 0xabcdef)
+    let inputs = function.parameters.map {
+      Literal.random(function.type(of: $0), integersBelow: RandomProgram.ids, using: &random)
+    }
+    var module = Module(functions: [function])
+    let expected = try Interpreter(module).run("f", inputs)
+    for pass in Pipelines.all {
+      let before = module
+      do {
+        var manager = PassManager([pass])
+        try manager.run(on: &module)
+        let found = try Interpreter(module).run("f", inputs)
+        let difference = compare(found, expected)
+        guard difference < (hasHalves ? 0.05 : 1e-6) else {
+          Issue.record("seed \(seed): '\(pass.name)' changes a result by \(difference) of\n\(before)\n-->\n\(module)")
+          return
+        }
+      } catch {
+        Issue.record("seed \(seed): '\(pass.name)' fails: \(error)\n\(before)\n-->\n\(module)")
+        return
+      }
+    }
+  }
+
+  /// A row-sparse tensor as the two dense ones that `split-rows` makes of it.
+  private func parts(_ literal: Literal) -> [Literal] {
+    guard literal.type.rows != nil else { return [literal] }
+    let values = TensorType(literal.type.dtype, [literal.ids.count] + literal.type.shape.dropFirst())
+    return [Literal(.i64(literal.ids.count), integers: literal.ids), Literal(values, floats: literal.doubles)]
+  }
+
+  private func compare(_ found: [Literal], _ expected: [Literal]) -> Double {
+    let (found, expected) = (found.flatMap(parts), expected.flatMap(parts))
+    guard found.map(\.type) == expected.map(\.type) else { return .infinity }
+    return zip(found, expected).map { $0.difference(from: $1) }.max() ?? 0
+  }
+}

@@ -1,0 +1,169 @@
+"""The workloads in JAX, jitted: `paper` as the paper writes them, `expert` with the streams unrolled by hand.
+
+    python peer_jax.py hc-train --form paper
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import workloads
+
+
+def layer_norm(x, eps):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + eps)
+
+
+def paper_site(p, h, sublayer, eps=1e-5):
+    normed = layer_norm(h, eps)
+    alpha = p["alpha"] + p["alpha_scale"] * jnp.tanh(normed @ p["alpha_weight"].T)
+    beta = p["beta"] + p["beta_scale"] * jnp.tanh(normed @ p["beta_weight"])
+    u = jnp.einsum("...i,...id->...d", alpha[..., 0], h)
+    y = sublayer(u)
+    return jnp.einsum("...ij,...id->...jd", alpha[..., 1:], h) + beta[..., None] * y[..., None, :]
+
+
+def expert_site(p, h, sublayer, eps=1e-5):
+    """The same without a matrix product: coefficients and sums over streams are written out."""
+    n = h.shape[-2]
+    normed = layer_norm(h, eps)
+    alpha = [
+        p["alpha"][:, c] + p["alpha_scale"] * jnp.tanh((normed * p["alpha_weight"][c]).sum(-1)) for c in range(n + 1)
+    ]
+    beta = p["beta"] + p["beta_scale"] * jnp.tanh((normed * p["beta_weight"]).sum(-1))
+    streams = [h[..., i, :] for i in range(n)]
+    read, *mix = [[column[..., i, None] for i in range(n)] for column in alpha]
+    y = sublayer(sum(read[i] * streams[i] for i in range(n)))
+    written = [sum(mix[j][i] * streams[i] for i in range(n)) + beta[..., j, None] * y for j in range(n)]
+    return jnp.stack(written, axis=-2)
+
+
+SITES = {"paper": paper_site, "expert": expert_site}
+
+
+def prepare_hc(workload, form, parameters, inputs):
+    p = {name: jnp.asarray(value) for name, value in parameters.items()}
+    h = jnp.asarray(inputs["h"])
+    eps, site = workloads.HC["eps"], SITES[form]
+
+    def forward(p, h):
+        return site(p, h, lambda u: layer_norm(u, eps), eps)
+
+    if workload == "hc-forward":
+        function = jax.jit(forward)
+        return lambda: function(p, h).block_until_ready(), lambda: {"output/h": np.asarray(function(p, h))}
+
+    names = ["alpha", "beta", "alpha_weight", "beta_weight"]
+    fixed = {name: value for name, value in p.items() if name not in names}
+    trained = {name: p[name] for name in names}
+
+    def loss(trained, h):
+        return (forward(trained | fixed, h) ** 2).mean()
+
+    function = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+
+    def outputs():
+        value, (gradients, dh) = function(trained, h)
+        found = {f"grad/param/{name}": np.asarray(g) for name, g in gradients.items()}
+        return found | {"grad/input/h": np.asarray(dh), "output/loss": np.asarray(value)}
+
+    return lambda: jax.block_until_ready(function(trained, h)), outputs
+
+
+# The language model
+
+
+def rotate(x, base):
+    half = x.shape[-1] // 2
+    angle = jnp.arange(x.shape[-2])[:, None] * base ** (-jnp.arange(half) / half)
+    a, b = x[..., :half], x[..., half:]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+
+
+def rms_norm(x, weight):
+    return x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + workloads.LM["eps"]) * weight
+
+
+def attention(p, x, name):
+    batch, length, width = x.shape
+    heads = workloads.LM["heads"]
+
+    def split(part):
+        y = x @ p[f"{name}.{part}.weight"].T
+        return y.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
+
+    q, k, v = split("query"), split("key"), split("value")
+    q, k = rotate(q, workloads.LM["rope_base"]), rotate(k, workloads.LM["rope_base"])
+    scores = jnp.einsum("bhtw,bhsw->bhts", q, k) / np.sqrt(width // heads).astype(np.float32)
+    scores = jnp.where(jnp.tril(jnp.ones((length, length), bool)), scores, -jnp.inf)
+    y = jnp.einsum("bhts,bhsw->bthw", jax.nn.softmax(scores), v).reshape(batch, length, width)
+    return y @ p[f"{name}.output.weight"].T
+
+
+def feed_forward(p, x, name):
+    gate, up = x @ p[f"{name}.gate.weight"].T, x @ p[f"{name}.up.weight"].T
+    return (jax.nn.silu(gate) * up) @ p[f"{name}.down.weight"].T
+
+
+def connect(p, state, name, residual, sublayer):
+    if residual == "plain":
+        return state + sublayer(state)
+    prefix = f"{name}."
+    tensors = {key[len(prefix):]: value for key, value in p.items() if key.startswith(prefix)}
+    return SITES[residual](tensors, state, sublayer, workloads.LM["eps"])
+
+
+def model_loss(p, tokens, targets, residual):
+    x = p["embed.token.weight"][tokens]
+    plain = residual == "plain"
+    state = x if plain else jnp.repeat(x[..., None, :], workloads.LM["streams"], axis=-2)
+    for i in range(workloads.LM["layers"]):
+        b = f"blocks.{i}"
+        state = connect(p, state, f"{b}.attention_site", residual, lambda u: attention(
+            p, rms_norm(u, p[f"{b}.attention_norm.weight"]), f"{b}.attention"))
+        state = connect(p, state, f"{b}.feed_forward_site", residual, lambda u: feed_forward(
+            p, rms_norm(u, p[f"{b}.feed_forward_norm.weight"]), f"{b}.feed_forward"))
+    hidden = rms_norm(state if plain else state.sum(-2), p["norm.weight"])
+    logits = hidden @ p["output.weight"].T
+    picked = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    return (jax.nn.logsumexp(logits, axis=-1) - picked).mean()
+
+
+def prepare_lm(workload, form, parameters, inputs):
+    residual = "plain" if workload == "lm-train-plain" else form
+    o = workloads.LM
+    tokens, targets = jnp.asarray(inputs["tokens"]), jnp.asarray(inputs["targets"])
+
+    def train(p, m, v, t):
+        loss, g = jax.value_and_grad(model_loss)(p, tokens, targets, residual)
+        new = ({}, {}, {})
+        for name, value in p.items():
+            first = o["beta1"] * m[name] + (1 - o["beta1"]) * g[name]
+            second = o["beta2"] * v[name] + (1 - o["beta2"]) * g[name] ** 2
+            update = (first / (1 - o["beta1"] ** t)) / (jnp.sqrt(second / (1 - o["beta2"] ** t)) + o["adam_eps"])
+            decay = o["weight_decay"] if workloads.decays(name) else 0.0
+            value = value * (1 - o["learning_rate"] * decay) - o["learning_rate"] * update
+            for group, tensor in zip(new, (value, first, second)):
+                group[name] = tensor
+        return *new, t + 1, loss
+
+    function = jax.jit(train, donate_argnums=(0, 1, 2))
+    p = {name: jnp.asarray(value) for name, value in parameters.items()}
+    state = [p, jax.tree.map(jnp.zeros_like, p), jax.tree.map(jnp.zeros_like, p), jnp.float32(1)]
+
+    def step():
+        *state[:], loss = function(*state)
+        return loss.block_until_ready()
+
+    steps = range(workloads.CHECKED_STEPS + 1)
+    return step, lambda: {"output/losses": np.array([float(step()) for _ in steps], np.float32)}
+
+
+def prepare(workload, form, parameters, inputs):
+    return (prepare_hc if workload.startswith("hc") else prepare_lm)(workload, form, parameters, inputs)
+
+
+if __name__ == "__main__":
+    workloads.peer("jax", ["paper", "expert"], prepare)
