@@ -1,5 +1,5 @@
 /// `; did you mean 'sigmoid'?`, if a candidate is close enough to a misspelt name to be meant; empty otherwise.
-func didYouMean(_ name: String, among candidates: some Collection<String>, sigil: String = "") -> String {
+public func didYouMean(_ name: String, among candidates: some Collection<String>, sigil: String = "") -> String {
   guard let best = nearest(to: name, among: candidates) else { return "" }
   return "; did you mean '\(sigil.isEmpty ? best : written(sigil, best))'?"
 }
