@@ -134,7 +134,9 @@ public final class CPUCompiler: Sendable {
   }
 
   private func key(_ kernel: Kernel) -> String {
-    let context = [target.triple, target.cpu, target.features, LLVMLibrary.version, String(Self.emitterVersion)]
+    let context = [
+      target.triple, target.cpu, target.features, String(target.cacheBytes), LLVMLibrary.version, String(Self.emitterVersion),
+    ]
     return KernelDescription(kernel).digest(and: context.joined(separator: "\n"))
   }
 

@@ -3,6 +3,7 @@ import IR
 import LLVMBackend
 import Passes
 import Runtime
+import TestSupport
 import Testing
 
 /// Code for lesser processors than this one, run here, and code for others, looked at.
@@ -42,6 +43,33 @@ import Testing
   @Test("expanded functions have the same errors on lesser processors", arguments: Array(others.prefix(1)), MathTests.cases)
   func lesserMath(target: CPUTarget, function: MathTests.Case) throws {
     try Machine.$shared.withValue(Machine(target)) { try MathTests().errors(function) }
+  }
+
+  @Test("large outputs are written past the caches where they are aligned", arguments: [0, 8, 32], [DType.f32, .bf16, .u8])
+  func streaming(margin: Int, dtype: DType) throws {
+    // With a cache of 512 bytes every output is large.
+    var target = CPUTarget.host
+    target.cacheBytes = 512
+    let machine = Machine(target, margin: margin)
+    let (row, i) = (LoopVariable(0, below: 5), LoopVariable(1, below: 192))
+    let at = Position(row) * 192 + Position(i)
+    let type = TensorType(dtype, [5 * 192])
+    let kernel = Kernel(
+      name: "rows", buffers: [.init("x", dtype, type.count, .input), .init("y", dtype, type.count, .output)],
+      body: [.loop(Loop(row, .parallel, [.loop(Loop(i, .vector(width: 16, unroll: 2), [.store(BufferID(1), at, load(0, dtype, at))]))]))])
+    var generator = Seeded(8)
+    let x = Literal.random(type, using: &generator)
+    for pool in [Machine.one, Machine.two] {
+      #expect(try machine.run(kernel, [x], [type], on: pool)[0].isSame(as: x))
+    }
+    let isStreamed = try machine.compiler.text(kernel, .llvm).contains("!nontemporal")
+    #expect(isStreamed == (target.triple.hasPrefix("x86_64") && target.features.contains("+avx") && target.lanes * dtype.size >= 32))
+    // An output that is its input's memory.
+    let memory = try Arena(size: type.count * dtype.size)
+    let compiled = try machine.compiler.compile([kernel])[0]
+    memory.base.storeBytes(of: 0x4041_4243, as: UInt32.self)
+    try compiled.run([memory.base, memory.base], on: Machine.one)
+    #expect(memory.base.load(as: UInt32.self) == 0x4041_4243)
   }
 
   @Test("code for 64-bit ARM")

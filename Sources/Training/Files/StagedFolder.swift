@@ -16,14 +16,20 @@ struct StagedFolder: ~Copyable {
   static let suffix = ".tmp"
 
   init(_ path: String) throws(Diagnostic) {
+    staging = try Self.prepared(for: path)
+    self.path = path
+  }
+
+  /// Makes the folder that is filled, beside the place.
+  private static func prepared(for path: String) throws(Diagnostic) -> String {
     let (folder, name) = split(path)
     guard !name.isEmpty else { throw Diagnostic("\(path): cannot be written: is no folder name") }
     try makeFolder(folder)
-    self.path = path
-    staging = "\(folder)/.\(name).\(ProcessInfo.processInfo.processIdentifier)\(Self.suffix)"
+    let staging = "\(folder)/.\(name).\(ProcessInfo.processInfo.processIdentifier)\(suffix)"
     // Only a process of this number can have left it, and that one is gone.
     removeFolder(staging)
     guard mkdir(staging, 0o777) == 0 else { throw Diagnostic("\(path): cannot be written: \(systemError())") }
+    return staging
   }
 
   deinit { removeFolder(staging) }

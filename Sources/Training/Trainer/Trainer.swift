@@ -87,8 +87,11 @@ public final class Trainer {
     for (name, tensor) in tensors { state[ValueNames.parameter(name)] = tensor }
     state[ValueNames.step] = try HostTensor(.i64(), integers: [Int64(step)])
     for (number, value) in function.parameters.enumerated() where number != tokens && number != targets {
-      let tensor = try state[function.name(of: value)] ?? HostTensor(zeros: function.type(of: value))
-      try executable.write(tensor, to: number)
+      if let tensor = state[function.name(of: value)] {
+        try executable.write(tensor, to: number)
+      } else {
+        try executable.write(try HostTensor(zeros: function.type(of: value)), to: number)
+      }
     }
   }
 
@@ -183,19 +186,20 @@ extension Trainer {
 extension HostTensor {
   /// Windows i64[B, T + 1] as inputs and, one place on, what is to follow them.
   func tokensAndTargets() throws(Diagnostic) -> (tokens: HostTensor, targets: HostTensor) {
+    return (try columns(from: 0), try columns(from: 1))
+  }
+
+  /// All columns but one, from column `first` on.
+  private func columns(from first: Int) throws(Diagnostic) -> HostTensor {
     let (rows, columns) = (type.shape[0], type.shape[1])
-    let part = TensorType(.i64, [rows, columns - 1])
-    func columns(from first: Int) throws(Diagnostic) -> HostTensor {
-      try HostTensor(part) { (memory) throws(Diagnostic) in
-        withBytes { bytes in
-          let (width, stride) = ((columns - 1) * 8, columns * 8)
-          for row in 0..<rows {
-            let source = UnsafeRawBufferPointer(rebasing: bytes[(row * stride + first * 8)...].prefix(width))
-            UnsafeMutableRawBufferPointer(rebasing: memory[(row * width)...].prefix(width)).copyMemory(from: source)
-          }
+    return try HostTensor(TensorType(.i64, [rows, columns - 1])) { (memory) throws(Diagnostic) in
+      withBytes { bytes in
+        let (width, stride) = ((columns - 1) * 8, columns * 8)
+        for row in 0..<rows {
+          let source = UnsafeRawBufferPointer(rebasing: bytes[(row * stride + first * 8)...].prefix(width))
+          UnsafeMutableRawBufferPointer(rebasing: memory[(row * width)...].prefix(width)).copyMemory(from: source)
         }
       }
     }
-    return (try columns(from: 0), try columns(from: 1))
   }
 }

@@ -75,3 +75,12 @@ extension TextData {
     return TextIdentity(source: source, bytes: bytes.count, crc32: UInt(checksum))
   }
 }
+
+extension ModelDirectory {
+  /// Bytes of the windows that a checkpoint was trained on; `nil` for a model that is none.
+  public var trainedLength: Int? {
+    let file = "\(path)/\(Checkpoint.stateName)"
+    guard exists(file), let metadata = try? TensorFile(file).metadata else { return nil }
+    return (try? TrainingState(metadata, of: file))?.length
+  }
+}
