@@ -8,7 +8,7 @@ import Testing
   static let folder = TestFile.root.appendingPathComponent("passes")
 
   /// What is no pass of its own: it works on a lowered program for a backend.
-  static let others: Set<String> = ["plan-memory", "map-to-threads"]
+  static let others: Set<String> = ["plan-memory", "map-to-threads", "expand-math"]
 
   static let folders: [String] = {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []

@@ -154,8 +154,22 @@ struct RowClusters {
   /// Whether so few rows are still worth having one region.
   private func isWorthwhile(_ rows: Set<Int>, instead own: Set<Int>, with others: Set<Int>) -> Bool {
     guard let most = rows.max() else { return false }
-    let before = others.compactMap { clusters[$0].rows.max() }.min() ?? most
-    return most >= 64 || most * 4 >= min(before, own.max() ?? most)
+    let before = others.compactMap { clusters[$0].rows.max() }
+    if most >= 64 || most * 4 >= before.max() ?? most { return true }
+    guard most * 4 >= min(before.min() ?? most, own.max() ?? most) else { return false }
+    // A small operation at the end (the mean of all rows' losses) must not put all rows one after the other.
+    return others.allSatisfy { planes(of: $0, rows: most) <= Self.fewPlanes }
+  }
+
+  /// Planes a row may gain when a region gets fewer rows.
+  private static let fewPlanes = 16
+
+  /// How many last axes of the widest value of a cluster lie in one of so many rows.
+  private func planes(of cluster: Int, rows: Int) -> Int {
+    let values = clusters[cluster].members.flatMap { function.operations[$0].operands + function.operations[$0].results }
+    let widest = values.map { function.type(of: $0) }.max { $0.count < $1.count }
+    guard let widest, let last = widest.shape.last else { return 1 }
+    return widest.count / max(1, rows * last)
   }
 
   private mutating func join(_ number: Int, _ cluster: Int, _ rows: Set<Int>) {
