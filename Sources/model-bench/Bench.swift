@@ -1,6 +1,7 @@
 import Compiler
 import Foundation
 import IR
+import Passes
 import Runtime
 
 /// Compiles workloads and times them.

@@ -4,10 +4,9 @@ import Foundation
 enum ProcessUsage {
   /// Processor time so far, in seconds, of all threads.
   static var processorSeconds: Double {
-    var usage = rusage()
-    guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
-    func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    var time = timespec()
+    guard clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
   /// The most memory held since `resetPeak`, or since the start where the system cannot reset it; in bytes.
