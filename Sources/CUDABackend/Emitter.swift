@@ -55,7 +55,7 @@ struct StageEmitter {
   var isCooperative: Bool { !mapping.waits.isEmpty || !mapping.combinations.isEmpty || mapping.tile != nil }
 
   mutating func emit(_ loop: Loop, named name: String) throws(Violation) -> CUDAText.Launch {
-    try writeIterations(of: loop)
+    if loop.variable.extent > 0 { try writeIterations(of: loop) }
     let arguments = kernel.buffers.indices.map { BufferID($0) }
       .filter { kernel.buffers[$0.index].role != .local && used.contains($0) }
     var parameters = arguments.map(parameter)

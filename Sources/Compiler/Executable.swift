@@ -57,6 +57,7 @@ public func compile(
     #else
       throw Diagnostic("this build has no CPU backend: it was made without the package trait LLVM")
     #endif
+  case .emulatedCUDA: return try EmulatedProgram(module, entry: entry, options: options)
   }
 }
 

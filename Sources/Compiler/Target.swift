@@ -6,6 +6,8 @@ public enum CompileTarget: String, CaseIterable, Sendable {
   case interpreter
   /// Machine code for this processor.
   case cpu
+  /// CUDA text, executed by this processor under CUDA's execution model; slow, for checking.
+  case emulatedCUDA = "cuda-emulated"
 }
 
 /// How a program is compiled.

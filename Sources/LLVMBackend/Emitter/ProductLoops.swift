@@ -38,16 +38,26 @@ struct ProductLoops {
     }
   }
 
+  /// Whether only along k the elements of both operands lie side by side, or C is a single column.
+  static func isDot(_ product: Product) -> Bool {
+    guard product.a.columnStride == 1, product.b.rowStride == 1 else { return false }
+    if product.n == 1 { return true }
+    return product.b.columnStride != 1 && (product.m == 1 || product.a.rowStride != 1)
+  }
+
   mutating func statements() -> [Statement] {
     let problem = Problem(
       m: product.m, n: product.n, k: product.k, rowLimit: product.rowLimit, a: product.a, b: product.b, c: product.c)
-    let isDot = product.a.columnStride == 1 && product.b.rowStride == 1
-    if isDot, product.n == 1 || product.b.columnStride != 1 && (product.m == 1 || product.a.rowStride != 1) {
-      return dots(problem)
+    if Self.isDot(product) { return dots(problem) }
+    let runsAlongRows = product.b.columnStride == 1
+    let runsAlongColumns = product.a.rowStride == 1
+    if runsAlongRows && runsAlongColumns {
+      // Either way will do: the stores should be vectors, the vectors full.
+      let isNarrow = product.n < lanes && product.m >= 4 * lanes && product.k >= lanes
+      let isTurned = product.c.columnStride != 1 && product.m >= lanes
+      return outer(isNarrow || isTurned ? problem.transposed : problem)
     }
-    let runsAlongRows = product.b.columnStride == 1 && product.c.columnStride == 1
-    let runsAlongColumns = product.a.rowStride == 1 && product.c.rowStride == 1
-    if runsAlongRows || !runsAlongColumns && product.b.columnStride == 1 { return outer(problem) }
+    if runsAlongRows || !runsAlongColumns { return outer(problem) }
     return outer(problem.transposed)
   }
 
@@ -95,8 +105,8 @@ struct ProductLoops {
   /// Vectors along the columns of C and B: every element of A meets a vector of B.
   private mutating func outer(_ problem: Problem) -> [Statement] {
     let copies = registers >= 32 ? 4 : 2
-    let unroll = max(1, min(copies, problem.n / lanes))
-    let height = max(1, min(registers >= 32 ? 12 : 6, (registers - 6) / unroll))
+    let unroll = max(1, min(copies, (problem.n + lanes - 1) / lanes))
+    let height = max(1, min(registers >= 32 ? 8 : 6, (registers - 6) / unroll))
     return blocks(problem, height: height) { loops, first, height in
       let (j, k) = (loops.loop(problem.n), loops.loop(problem.k))
       let sums = (0..<height).map { _ in loops.variable() }
