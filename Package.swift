@@ -43,8 +43,8 @@ let suites: [(String, [Target.Dependency])] = [
   ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
   ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
-  ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models"]),
-  ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler"]),
+  ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
+  ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "CUDABackend", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
   ("CommandTests", ["IR", "Runtime", "millrace", "ir-dump", "model-bench"]),
 ]

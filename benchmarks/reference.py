@@ -79,7 +79,7 @@ def reference(workload):
                 del found["output/h"]
         else:
             found = losses(workload, parameters, inputs)
-        workloads.save({name: np.ascontiguousarray(value, np.float64) for name, value in found.items()}, path)
+        workloads.save({name: np.asarray(value, np.float64, order="C") for name, value in found.items()}, path)
     return load_file(path)
 
 

@@ -93,7 +93,7 @@ def inputs_file(workload):
     if not path.exists():
         tensors = hc_inputs() if family == "hc" else lm_inputs(workload == "lm-train-hc")
         stored = {
-            name: np.ascontiguousarray(value, np.int64 if value.dtype.kind == "i" else np.float32)
+            name: np.asarray(value, np.int64 if value.dtype.kind == "i" else np.float32, order="C")
             for name, value in tensors.items()
         }
         save(stored, path)
@@ -157,7 +157,7 @@ def peer(library, forms, prepare):
     computed = outputs()
     first = time.perf_counter() - before
     if options.outputs:
-        save({name: np.ascontiguousarray(value) for name, value in computed.items()}, options.outputs)
+        save({name: np.asarray(value, order="C") for name, value in computed.items()}, options.outputs)
     for _ in range(2):
         step()
     steady = min(timings(step, 0, 2)[0]) / 1e3

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CRuntime.h"
+#include <stdio.h>
 #include <sys/mman.h>
 
 enum { hugePage = 2 << 20 };
@@ -30,3 +31,16 @@ void *millrace_map(size_t bytes) {
 }
 
 void millrace_unmap(void *base, size_t bytes) { munmap(base, rounded(bytes == 0 ? 1 : bytes)); }
+
+int64_t millrace_last_cache_bytes(void) {
+  // What `sysconf` says is sometimes the sum over all of a machine's caches.
+  FILE *file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+  long size = 0;
+  char unit = 0;
+  if (file != NULL) {
+    if (fscanf(file, "%ld%c", &size, &unit) < 1) size = 0;
+    fclose(file);
+  }
+  int64_t bytes = unit == 'K' ? (int64_t)size << 10 : unit == 'M' ? (int64_t)size << 20 : size;
+  return bytes > 0 ? bytes : 32 << 20;
+}

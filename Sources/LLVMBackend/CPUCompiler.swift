@@ -34,9 +34,13 @@ public final class CPUCompiler: Sendable {
   /// Raised whenever the emitter writes other code for a kernel than before: objects made by others are not used.
   public static let emitterVersion = 1
 
-  /// A compiler for this machine that works on `threads` threads; `nil` for `cacheDirectory` keeps nothing on disk.
-  public init(cacheDirectory: String? = CPUCompiler.defaultCacheDirectory, threads: Int = ThreadPool.defaultThreads) {
-    target = .host
+  /// A compiler that works on `threads` threads; `nil` for `cacheDirectory` keeps nothing on disk. Code for another
+  /// target than this machine can be shown, and run if the machine has all that the target has.
+  public init(
+    cacheDirectory: String? = CPUCompiler.defaultCacheDirectory, threads: Int = ThreadPool.defaultThreads,
+    target: CPUTarget = .host
+  ) {
+    self.target = target
     cache = cacheDirectory.flatMap { ObjectCache(directory: $0) }
     pool = ThreadPool(threads: threads)
   }
@@ -130,7 +134,9 @@ public final class CPUCompiler: Sendable {
   }
 
   private func key(_ kernel: Kernel) -> String {
-    let context = [target.triple, target.cpu, target.features, LLVMLibrary.version, String(Self.emitterVersion)]
+    let context = [
+      target.triple, target.cpu, target.features, String(target.cacheBytes), LLVMLibrary.version, String(Self.emitterVersion),
+    ]
     return KernelDescription(kernel).digest(and: context.joined(separator: "\n"))
   }
 

@@ -1,5 +1,6 @@
 #if LLVM
 internal import CLLVM
+import CRuntime
 
 /// The processor that code is made for.
 public struct CPUTarget: Hashable, Sendable {
@@ -9,11 +10,14 @@ public struct CPUTarget: Hashable, Sendable {
   public var cpu: String
   /// LLVM's feature list, such as `+avx2,+fma,-avx512f`.
   public var features: String
+  /// Bytes of the last cache. An output that fills half of it is written past the caches.
+  public var cacheBytes: Int
 
-  public init(triple: String, cpu: String, features: String) {
+  public init(triple: String, cpu: String, features: String, cacheBytes: Int = 32 << 20) {
     self.triple = triple
     self.cpu = cpu
     self.features = features
+    self.cacheBytes = cacheBytes
   }
 
   /// The processor this process runs on.
@@ -21,7 +25,7 @@ public struct CPUTarget: Hashable, Sendable {
     LLVMLibrary.initialize()
     return CPUTarget(
       triple: LLVMLibrary.take(LLVMGetDefaultTargetTriple()), cpu: LLVMLibrary.take(LLVMGetHostCPUName()),
-      features: LLVMLibrary.take(LLVMGetHostCPUFeatures()))
+      features: LLVMLibrary.take(LLVMGetHostCPUFeatures()), cacheBytes: Int(millrace_last_cache_bytes()))
   }()
 
   func has(_ feature: String) -> Bool { features.split(separator: ",").contains { $0 == "+" + feature } }
@@ -47,6 +51,10 @@ public struct CPUTarget: Hashable, Sendable {
 
   /// Whether elements at any places are gathered by one instruction that is worth it.
   var gathers: Bool { has("avx512f") }
+
+  /// Bytes of an output from which stores go past the caches, which saves reading each line first; `nil` where the
+  /// processor has no such stores.
+  var streamingBytes: Int? { isX86 && has("avx") ? cacheBytes / 2 : nil }
 
   /// Whether f16 and f32 are converted by instructions.
   var convertsHalf: Bool { has("f16c") || has("avx512f") || isARM }

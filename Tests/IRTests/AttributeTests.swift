@@ -12,7 +12,8 @@ import Testing
   @Test("every kind of attribute survives the text", arguments: [full, Everything()])
   func roundTrip(op: Everything) throws {
     let fields = AttributeEncoder.attributes(of: op)
-    let text = "func @f() -> f32[] {\n  %0 = everything {\(fields.map(\.description).joined(separator: ", "))} : f32[]\n  return %0\n}\n"
+    let text =
+      "func @f() -> f32[] {\n  %0 = everything {\(fields.map(\.description).joined(separator: ", "))} : f32[]\n  return %0\n}\n"
     let module = try Module(parsing: text, ops: SampleOps.table)
     let parsed = try #require(module.functions[0].operations[0].op as? Everything)
     #expect(parsed == op)
@@ -41,25 +42,28 @@ import Testing
     #expect(module.text() == text)
   }
 
-  @Test("what is wrong with an attribute is said", arguments: [
-    ("size = 1.5", "wants an integer (Int) as attribute 'size', got 1.5"),
-    ("size = 9223372036854775808", "wants an integer (Int) as attribute 'size', got 9223372036854775808"),
-    ("kind = blue", "wants one of red, very_green as attribute 'kind', got 'blue'"),
-    ("kinds = [red, 3]", "wants one of red, very_green as attribute 'kinds[1]', got 3"),
-    ("sise = 2", "has no attribute 'sise'; did you mean 'size'?"),
-    ("group = {}", "wants attribute 'group.low'"),
-    ("group = {low = 1, hihg = 2}", "has no attribute 'group.hihg'; did you mean 'high'?"),
-    ("axes = 3", "wants an array as attribute 'axes', got 3"),
-    ("axes = [nan]", "wants an integer (Int) as attribute 'axes[0]', got 'nan'"),
-    ("label = red", "wants a string as attribute 'label', got 'red'"),
-    ("scale = \"1\"", "wants a number as attribute 'scale', got \"1\""),
-    ("type = f32", "wants a type as attribute 'type', got 'f32'"),
-    ("flag = 1", "wants true or false as attribute 'flag', got 1"),
-  ])
+  @Test(
+    "what is wrong with an attribute is said",
+    arguments: [
+      ("size = 1.5", "wants an integer (Int) as attribute 'size', got 1.5"),
+      ("size = 9223372036854775808", "wants an integer (Int) as attribute 'size', got 9223372036854775808"),
+      ("kind = blue", "wants one of red, very_green as attribute 'kind', got 'blue'"),
+      ("kinds = [red, 3]", "wants one of red, very_green as attribute 'kinds[1]', got 3"),
+      ("sise = 2", "has no attribute 'sise'; did you mean 'size'?"),
+      ("group = {}", "wants attribute 'group.low'"),
+      ("group = {low = 1, hihg = 2}", "has no attribute 'group.hihg'; did you mean 'high'?"),
+      ("axes = 3", "wants an array as attribute 'axes', got 3"),
+      ("axes = [nan]", "wants an integer (Int) as attribute 'axes[0]', got 'nan'"),
+      ("label = red", "wants a string as attribute 'label', got 'red'"),
+      ("scale = \"1\"", "wants a number as attribute 'scale', got \"1\""),
+      ("type = f32", "wants a type as attribute 'type', got 'f32'"),
+      ("flag = 1", "wants true or false as attribute 'flag', got 1"),
+    ])
   func errors(attribute: String, message: String) {
     let name = attribute.prefix { $0 != " " }
     let others = AttributeEncoder.attributes(of: Everything()).filter { $0.name != name }.map(\.description)
-    let text = "func @f() -> f32[] {\n  %0 = everything {\((others + [attribute]).joined(separator: ", "))} : f32[]\n  return %0\n}\n"
+    let text =
+      "func @f() -> f32[] {\n  %0 = everything {\((others + [attribute]).joined(separator: ", "))} : f32[]\n  return %0\n}\n"
     let error = #expect(throws: Diagnostic.self) { try Module(parsing: text, ops: SampleOps.table) }
     #expect(error?.message == "'everything' \(message)")
   }

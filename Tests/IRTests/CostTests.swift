@@ -47,7 +47,8 @@ import Testing
 
   @Test("a product costs two operations for each combination of its labels")
   func contraction() throws {
-    let cost = try cost("""
+    let cost = try cost(
+      """
       func @f(%x: f32[2, 3, 5], %w: f32[7, 5]) -> f32[2, 3, 7] {
         %0 = contract %x, %w {equation = "bti,oi->bto"} : f32[2, 3, 7]
         return %0
@@ -58,7 +59,8 @@ import Testing
 
   @Test("a look-up touches the rows it finds, not the table")
   func gather() throws {
-    let cost = try cost("""
+    let cost = try cost(
+      """
       func @f(%table: f32[100000, 16], %ids: i64[2, 4]) -> f32[2, 4, 16] {
         %0 = gather %table, %ids : f32[2, 4, 16]
         return %0
@@ -69,7 +71,8 @@ import Testing
 
   @Test("a reshape is free, a slice reads what it keeps, an operand used twice is read once")
   func shapes() throws {
-    let cost = try cost("""
+    let cost = try cost(
+      """
       func @f(%x: f32[8, 6]) -> f32[6, 2] {
         %0 = reshape %x {shape = [6, 8]} : f32[6, 8]
         %1 = slice %0 {starts = [0, 2], limits = [6, 4]} : f32[6, 2]
@@ -82,7 +85,8 @@ import Testing
 
   @Test("a region that looks up rows of a reshaped table touches those rows")
   func regionLookup() throws {
-    let cost = try cost("""
+    let cost = try cost(
+      """
       func @main(%table: f32[1000, 4, 4], %ids: i64[8]) -> f32[8, 16] {
         %0 = region @look %table, %ids {rows = 8} : f32[8, 16]
         return %0
@@ -99,29 +103,34 @@ import Testing
 
   @Test("a kernel touches what its loops reach; locals are not memory")
   func kernel() throws {
-    let module = try Module(parsing: """
-      kernel @k(in %x: f32[64], in %table: bf16[4096], in %ids: i64[8], out %y: f32[64], local %t: f32[8]) {
-        parallel i0 < 8 {
-          v0 = %ids[i0]
-          sum v1: f32
-          vector i1 < 8 width 8 unroll 1 {
-            v2 = %x[8*i0 + i1] * %x[8*i0 + i1]
-            v1 sum= fma(v2, 2.0, %table[8*v0 + i1 if v0 < 512i64])
-            store %t[i1], v2
-          }
-          vector i2 < 8 width 8 unroll 1 limit [-8*i0 + 36] {
-            store %y[8*i0 + i2], %t[i2] + v1
+    let module = try Module(
+      parsing: """
+        kernel @k(in %x: f32[64], in %table: bf16[4096], in %ids: i64[8], out %y: f32[64], local %t: f32[8]) {
+          parallel i0 < 8 {
+            v0 = %ids[i0]
+            sum v1: f32
+            vector i1 < 8 width 8 unroll 1 {
+              v2 = %x[8*i0 + i1] * %x[8*i0 + i1]
+              v1 sum= fma(v2, 2.0, %table[8*v0 + i1 if v0 < 512i64])
+              store %t[i1], v2
+            }
+            vector i2 < 8 width 8 unroll 1 limit [-8*i0 + 36] {
+              store %y[8*i0 + i2], %t[i2] + v1
+            }
           }
         }
-      }
-      """, ops: ops)
+        """, ops: ops)
     try verify(module.kernels[0])
     let elements = 4.5 * 8
-    #expect(module.kernels[0].cost == Cost(
-      bytesRead: 64 * 4 + 64 * 2 + 64, bytesWritten: Int(elements) * 4, flops: 64 * 4 + Int(elements), launches: 1))
+    #expect(
+      module.kernels[0].cost
+        == Cost(
+          bytesRead: 64 * 4 + 64 * 2 + 64, bytesWritten: Int(elements) * 4, flops: 64 * 4 + Int(elements), launches: 1))
   }
 
-  @Test("an op with a formula reads no more than its operands and writes its result", arguments: OpSet.all.flatMap { $0.samples })
+  @Test(
+    "an op with a formula reads no more than its operands and writes its result",
+    arguments: OpSet.all.flatMap { $0.samples })
   func samples(sample: Sample) throws {
     let function = try sample.function()
     let results = function.results.map { function.type(of: $0) }

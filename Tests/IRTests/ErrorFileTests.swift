@@ -58,6 +58,17 @@ let ops = OpTable(OpSet.all)
   func caret() {
     let text = "func @f(%x: f32[4]) -> f32[4] {\n\t%0 = exp %y : f32[4]\n  return %0\n}\n"
     let error = #expect(throws: Diagnostic.self) { try Module(parsing: text, file: "m.ir", ops: ops) }
-    #expect(error?.description == "m.ir:2:11: error: '%y' is not defined before here\n %0 = exp %y : f32[4]\n          ^")
+    #expect(
+      error?.description == "m.ir:2:11: error: '%y' is not defined before here\n %0 = exp %y : f32[4]\n          ^")
+  }
+
+  @Test("an error in a kernel that was never text shows the statement")
+  func statement() {
+    let i = LoopVariable(7, below: 4)
+    let store = Statement.store(BufferID(0), Position(i) + 1, .float(1))
+    let buffer = Kernel.Buffer("y", .f32, 4, .output)
+    let kernel = Kernel(name: "k", buffers: [buffer], body: [.loop(Loop(i, .parallel, [store]))])
+    let error = #expect(throws: Diagnostic.self) { try verify(kernel) }
+    #expect(error?.message == "@k: '%y' holds 4 elements, the access runs over 1...4, in 'store %y[i7 + 1], 1.0'")
   }
 }

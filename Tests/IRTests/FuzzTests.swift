@@ -8,9 +8,12 @@ struct Mutator {
   private var generator: Seeded
   private let texts: [[UInt8]]
   private static let words = [
-    "func", "kernel", "@f", "%x", "%0", "region", "launch", "{", "}", "(", ")", "[", "]", ",", ":", "=", "->", "-", "%", "/",
-    "*", "+", "<", "if", "limit", "parallel", "vector", "product", "rows", "sum", "store", "in", "out", "f32", "i64[2]", "i0",
-    "v0", "0", "1", "-1", "9223372036854775807", "9223372036854775808", "4611686018427387904", "1e999", "nan", "inf", "\"",
+    "func", "kernel", "@f", "%x", "%0", "region", "launch", "{", "}", "(", ")", "[", "]", ",", ":", "=", "->", "-", "%",
+    "/",
+    "*", "+", "<", "if", "limit", "parallel", "vector", "product", "rows", "sum", "store", "in", "out", "f32", "i64[2]",
+    "i0",
+    "v0", "0", "1", "-1", "9223372036854775807", "9223372036854775808", "4611686018427387904", "1e999", "nan", "inf",
+    "\"",
     "\\", "//", "\n", "loc(", "donates 0", "convert(", "select(", "rows<3>", "1i32", "\u{0}", "ü",
   ]
 
@@ -94,14 +97,16 @@ struct Mutator {
   }
 
   static let deep = [
-    String(repeating: "(", count: 20_000), String(repeating: "exp(", count: 20_000), "1.0" + String(repeating: " + 1.0", count: 20_000),
+    String(repeating: "(", count: 20_000), String(repeating: "exp(", count: 20_000),
+    "1.0" + String(repeating: " + 1.0", count: 20_000),
     "[" + String(repeating: "(", count: 20_000), "[" + String(repeating: "(i / 3 + ", count: 20_000),
     String(repeating: "%x[i if ", count: 20_000), "[i" + String(repeating: " + i % 3", count: 2_000) + "]",
   ]
 
   @Test("depth and length cannot exhaust the stack", arguments: deep.indices)
   func depth(number: Int) {
-    let text = "kernel @k(in %x: f32[4], out %y: f32[4]) {\n parallel i < 1000 {\n store %y[0], \(Self.deep[number])\n}\n}\n"
+    let text =
+      "kernel @k(in %x: f32[4], out %y: f32[4]) {\n parallel i < 1000 {\n store %y[0], \(Self.deep[number])\n}\n}\n"
     do throws(Diagnostic) {
       try ParsedModule(parsing: text, ops: ops).verify()
       Issue.record("accepted")

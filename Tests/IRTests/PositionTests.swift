@@ -70,7 +70,8 @@ struct Meaning {
       for at in Positions(of: extents) {
         let got = meaning.position.value { at[$0.id] }
         if got != meaning.value(at) || range?.contains(got) != true {
-          Issue.record("\(meaning.position) is \(got) at \(at), wanted \(meaning.value(at)), in \(String(describing: range))")
+          Issue.record(
+            "\(meaning.position) is \(got) at \(at), wanted \(meaning.value(at)), in \(String(describing: range))")
           return
         }
       }

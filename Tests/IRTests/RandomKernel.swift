@@ -73,15 +73,17 @@ struct RandomKernel {
       return .accumulate(variable, reduction, scalar(variable.type, 2))
     case 4 where depth > 0: return .conditional(scalar(.bool, 2), block(depth - 1, inVector: inVector))
     case 5 where depth > 0 && !inVector: return loop(.serial, depth: depth)
-    case 6 where depth > 0 && !inVector: return loop(.vector(width: 1 << draw(0...4), unroll: draw(1...4)), depth: depth)
+    case 6 where depth > 0 && !inVector:
+      return loop(.vector(width: 1 << draw(0...4), unroll: draw(1...4)), depth: depth)
     case 7 where !inVector:
       let (m, n, k) = (draw(0...5), draw(0...5), draw(0...5))
       let limit = draw(0...1) == 0 ? nil : position(1)
-      return .product(Product(
-        m: m, n: n, k: k, rowLimit: limit,
-        .init(BufferID(0), at: nearby(), rowStride: k + draw(0...2), columnStride: 1),
-        .init(BufferID(1), at: nearby(), rowStride: 1, columnStride: k + draw(0...2)),
-        into: .init(BufferID(4), at: nearby(), rowStride: n, columnStride: 1), accumulates: draw(0...1) == 0))
+      return .product(
+        Product(
+          m: m, n: n, k: k, rowLimit: limit,
+          .init(BufferID(0), at: nearby(), rowStride: k + draw(0...2), columnStride: 1),
+          .init(BufferID(1), at: nearby(), rowStride: 1, columnStride: k + draw(0...2)),
+          into: .init(BufferID(4), at: nearby(), rowStride: n, columnStride: 1), accumulates: draw(0...1) == 0))
     default:
       let buffer = draw(4...7)
       return .store(BufferID(buffer), nearby(), scalar(ScalarType(Self.buffers[buffer].dtype), 3))
@@ -124,7 +126,8 @@ struct RandomKernel {
     switch draw(0...6) {
     case 0: return .unary(pick(UnaryFunction.allCases.filter { $0.takes(type) }), scalar(type, depth - 1))
     case 1, 2, 3:
-      return .binary(pick(BinaryFunction.allCases.filter { $0.takes(type) }), scalar(type, depth - 1), scalar(type, depth - 1))
+      return .binary(
+        pick(BinaryFunction.allCases.filter { $0.takes(type) }), scalar(type, depth - 1), scalar(type, depth - 1))
     case 4: return .select(scalar(.bool, depth - 1), scalar(type, depth - 1), scalar(type, depth - 1))
     case 5: return .convert(scalar(pick(ScalarType.allCases), depth - 1), type)
     default: break

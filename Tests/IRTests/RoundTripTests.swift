@@ -23,8 +23,13 @@ extension Function {
       func shown(_ values: [Value]) -> [AnyHashable] {
         values.map { [numbers[$0] ?? -1, function.type(of: $0), function.name(of: $0)] as [AnyHashable] }
       }
-      let operations = function.operations.map { [AnyHashable($0.op), shown($0.operands), shown($0.results)] as [AnyHashable] }
-      return [function.name, shown(function.parameters), operations, shown(function.results), function.resultNames, function.donations]
+      let operations = function.operations.map {
+        [AnyHashable($0.op), shown($0.operands), shown($0.results)] as [AnyHashable]
+      }
+      return [
+        function.name, shown(function.parameters), operations, shown(function.results), function.resultNames,
+        function.donations,
+      ]
     }
     return plain(self) == plain(other)
   }
@@ -33,8 +38,12 @@ extension Function {
 /// The first line in which two texts differ, with both readings; `nil` where they are equal.
 func firstDifference(_ got: String, _ wanted: String) -> String? {
   if got == wanted { return nil }
-  let (got, wanted) = (got.split(separator: "\n", omittingEmptySubsequences: false), wanted.split(separator: "\n", omittingEmptySubsequences: false))
-  let number = zip(got, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(got.count, wanted.count)
+  let (got, wanted) = (
+    got.split(separator: "\n", omittingEmptySubsequences: false),
+    wanted.split(separator: "\n", omittingEmptySubsequences: false)
+  )
+  let number =
+    zip(got, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(got.count, wanted.count)
   func line(_ lines: [Substring]) -> Substring { number < lines.count ? lines[number] : "<end>" }
   return "line \(number + 1):\n  got    \(line(got))\n  wanted \(line(wanted))"
 }
@@ -48,7 +57,9 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
     #expect(firstDifference(module.text(PrintOptions(locations: true)), text) != nil || module.functions.isEmpty)
   }
 
-  @Test("the examples are right, and the same when read from their own text", arguments: ErrorFiles.names.filter { !$0.hasPrefix("errors/") })
+  @Test(
+    "the examples are right, and the same when read from their own text",
+    arguments: ErrorFiles.names.filter { !$0.hasPrefix("errors/") })
   func examples(name: String) throws {
     let text = try ErrorFiles.text(name)
     guard text.hasPrefix("// test: round-trip\n") else { return }
@@ -62,7 +73,8 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
 
   @Test("the programs in the grammar's page are right")
   func grammarPage() throws {
-    let page = try String(contentsOf: ErrorFiles.folder.appendingPathComponent("../docs/ir-grammar.md"), encoding: .utf8)
+    let page = try String(
+      contentsOf: ErrorFiles.folder.appendingPathComponent("../docs/ir-grammar.md"), encoding: .utf8)
     let blocks = page.components(separatedBy: "```\n").filter { $0.hasPrefix("func ") || $0.hasPrefix("kernel ") }
     #expect(blocks.count == 2)
     for block in blocks {
@@ -81,7 +93,9 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
     #expect(firstDifference(read.text(), function.text()) == nil)
   }
 
-  @Test("the kernel of every op is verified and the same when read from its text", arguments: OpSet.all.flatMap { $0.samples })
+  @Test(
+    "the kernel of every op is verified and the same when read from its text",
+    arguments: OpSet.all.flatMap { $0.samples })
   func kernels(sample: Sample) throws {
     let results = try sample.op.infer(sample.operands)
     guard !(sample.operands + results).contains(where: { $0.rows != nil }),
@@ -122,7 +136,8 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
       """
     let module = try Module(parsing: text, file: "m.ir", ops: ops)
     let places = module.functions[0].operations.map(\.location)
-    #expect(places == [Location(file: "a \"b\".swift", line: 12, column: 3), Location(file: "m.ir", line: 3, column: 8)])
+    #expect(
+      places == [Location(file: "a \"b\".swift", line: 12, column: 3), Location(file: "m.ir", line: 3, column: 8)])
     let printed = module.text(PrintOptions(locations: true))
     #expect(firstDifference(printed, text.replacing("%0 : f32[2]", with: "%0 : f32[2] loc(\"m.ir\":3:8)")) == nil)
     #expect(!module.text().contains("loc("))

@@ -4,9 +4,19 @@ import LLVMBackend
 import Runtime
 
 /// Runs kernels as machine code on literals, as the interpreter does.
-struct Machine {
-  let compiler = CPUCompiler(cacheDirectory: nil, threads: 1)
-  static let shared = Machine()
+struct Machine: Sendable {
+  let compiler: CPUCompiler
+  /// The machine that tests run on: this one, unless a test sets another.
+  @TaskLocal static var shared = Machine()
+
+  /// Where memory begins, behind an aligned place; an odd place by default, since nothing may count on alignment.
+  let margin: Int
+
+  init(_ target: CPUTarget = .host, margin: Int = 8) {
+    compiler = CPUCompiler(cacheDirectory: nil, threads: 1, target: target)
+    self.margin = margin
+  }
+
   static let one = ThreadPool(threads: 1)
   static let two = ThreadPool(threads: 2)
 
@@ -21,22 +31,19 @@ struct Machine {
     defer { memory.forEach { $0.deallocate() } }
     var left = inputs[...]
     for buffer in kernel.buffers where buffer.role != .local {
-      // Odd distances from aligned places: nothing may count on alignment beyond the element's.
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: buffer.bytes + 64, alignment: 64)
       memory.append(bytes)
       for i in bytes.indices { bytes[i] = 0xa5 }
-      if buffer.role == .input, let input = left.popFirst() { input.write(to: bytes, buffer.dtype) }
+      if buffer.role == .input, let input = left.popFirst() { input.write(to: bytes, buffer.dtype, margin) }
     }
-    try compiled.run(memory.map { $0.baseAddress! + 8 }, on: pool)
+    try compiled.run(memory.map { $0.baseAddress! + margin }, on: pool)
     let outputs = zip(memory, kernel.buffers.filter { $0.role != .local }).filter { $0.1.role == .output }
-    return zip(outputs, results).map { Literal($1, reading: $0.0) }
+    return zip(outputs, results).map { Literal($1, reading: $0.0, margin) }
   }
 }
 
-private let margin = 8
-
 extension Literal {
-  func write(to bytes: UnsafeMutableRawBufferPointer, _ dtype: DType) {
+  func write(to bytes: UnsafeMutableRawBufferPointer, _ dtype: DType, _ margin: Int) {
     func put<T: BitwiseCopyable>(_ values: [T]) {
       for (i, value) in values.enumerated() {
         bytes.storeBytes(of: value, toByteOffset: margin + i * MemoryLayout<T>.size, as: T.self)
@@ -52,7 +59,7 @@ extension Literal {
     }
   }
 
-  init(_ type: TensorType, reading bytes: UnsafeMutableRawBufferPointer) {
+  init(_ type: TensorType, reading bytes: UnsafeMutableRawBufferPointer, _ margin: Int) {
     func get<T: BitwiseCopyable>(_ type: T.Type, _ count: Int) -> [T] {
       (0..<count).map { bytes.loadUnaligned(fromByteOffset: margin + $0 * MemoryLayout<T>.size, as: T.self) }
     }

@@ -2,6 +2,7 @@
   import Compiler
   import IR
   import Ops
+  import Runtime
   import TestSupport
   import Testing
 
@@ -20,10 +21,10 @@
       let options = CompileOptions(threads: 2, cacheDirectory: nil)
       let program = try CPUProgram(Module(functions: [builder.function]), entry: "f", options: options)
       let arguments = sample.arguments(seed: 11)
-      for (number, argument) in arguments.enumerated() { program.withParameter(number) { argument.store(to: $0) } }
+      for (number, argument) in arguments.enumerated() { try program.write(HostTensor(argument), to: number) }
       program.run()
       for (number, wanted) in sample.op.reference(arguments).enumerated() {
-        let got = program.withResult(number) { Literal(wanted.type, from: $0) }
+        let got = try program.result(number).literal
         let tolerance = wanted.type.dtype == .f32 ? 2e-5 : wanted.type.dtype.isFloat ? 1e-2 : 0
         #expect(got.difference(from: wanted) <= tolerance, "\(sample): \(got.doubles), not \(wanted.doubles)")
       }

@@ -43,10 +43,11 @@ import Testing
     #expect(throws: Violation.self) { try ArgMax(axis: 0).infer([.f32(0)]) }
   }
 
-  @Test("rows of one number merge in the order they had; negative numbers vanish", arguments: [5, 40, 1500])
-  func mergeRows(count: Int) throws {
+  @Test("rows of one number merge in the order they had; negative numbers vanish", arguments: [5, 40, 1500, 20_000], [0, 22, 44])
+  func mergeRows(count: Int, shift: Int) throws {
     var generator = Seeded(9)
-    let ids = (0..<count).map { _ in Int64.random(in: -3..<Int64(count / 2), using: &generator) }
+    // Large numbers need more digits than the first two.
+    let ids = (0..<count).map { _ in Int64.random(in: -3..<Int64(count / 2), using: &generator) }.map { $0 < 0 ? $0 : $0 << shift + $0 }
     let values = Literal.random(.f32(count, 3), using: &generator)
     let merged = try apply(MergeRows(), Literal(.i64(count), integers: ids), values)
     let kept = merged[0].integers.prefix { $0 >= 0 }
@@ -55,6 +56,13 @@ import Testing
     let rows = TensorType(.f32, [count, 3], rows: count)
     let whole = MergeRows().reference([Literal(rows, ids: ids, values: values.doubles)])[0]
     #expect(whole.ids == merged[0].integers && whole.doubles == merged[1].doubles)
+  }
+
+  @Test("merging works at the limits of numbers")
+  func mergeLimits() throws {
+    let values = Literal(.f32(4, 1), floats: [1, 2, 3, 4])
+    #expect(try apply(MergeRows(), .longs(.max, 0, .min, .max), values)[0].integers == [0, .max, -1, -1])
+    #expect(try apply(MergeRows(), .longs(-1, -2, -3, -1), values)[0].integers == [-1, -1, -1, -1])
   }
 
   @Test("merging does not change the tensor")

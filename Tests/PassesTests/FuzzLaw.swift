@@ -51,15 +51,8 @@ import Testing
     }
   }
 
-  /// A row-sparse tensor as the two dense ones that `split-rows` makes of it.
-  private func parts(_ literal: Literal) -> [Literal] {
-    guard literal.type.rows != nil else { return [literal] }
-    let values = TensorType(literal.type.dtype, [literal.ids.count] + literal.type.shape.dropFirst())
-    return [Literal(.i64(literal.ids.count), integers: literal.ids), Literal(values, floats: literal.doubles)]
-  }
-
   private func compare(_ found: [Literal], _ expected: [Literal]) -> Double {
-    let (found, expected) = (found.flatMap(parts), expected.flatMap(parts))
+    let (found, expected) = (found.flatMap(\.parts), expected.flatMap(\.parts))
     guard found.map(\.type) == expected.map(\.type) else { return .infinity }
     return zip(found, expected).map { $0.difference(from: $1) }.max() ?? 0
   }

@@ -37,15 +37,20 @@ import Testing
   func refusals() throws {
     let scratch = try Scratch()
     let nowhere = scratch.path("no/such/file")
-    #expect(complaint { try AtomicFile.write("x", to: nowhere) } == "\(nowhere): cannot be written: No such file or directory")
-    #expect(complaint { try AtomicFile.write("x", to: scratch.folder) } == "\(scratch.folder): cannot be written: is a directory")
+    #expect(
+      complaint { try AtomicFile.write("x", to: nowhere) } == "\(nowhere): cannot be written: No such file or directory"
+    )
+    #expect(
+      complaint { try AtomicFile.write("x", to: scratch.folder) }
+        == "\(scratch.folder): cannot be written: is a directory")
   }
 
   @Test("a full device is an error", .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
   func fullDevice() {
     let text = String(repeating: "x", count: 1 << 17)
-    #expect(complaint { try AtomicFile.write(text, to: "/dev/full") }
-      == "/dev/full: cannot be written after 0 bytes: No space left on device")
+    #expect(
+      complaint { try AtomicFile.write(text, to: "/dev/full") }
+        == "/dev/full: cannot be written after 0 bytes: No space left on device")
   }
 
   @Test("a full disk leaves the old file and nothing else")
@@ -60,7 +65,9 @@ import Testing
     mount.waitUntilExit()
     guard mount.terminationStatus == 0 else { return }
     defer {
-      if let unmount = try? Process.run(URL(fileURLWithPath: "/bin/umount"), arguments: [scratch.folder]) { unmount.waitUntilExit() }
+      if let unmount = try? Process.run(URL(fileURLWithPath: "/bin/umount"), arguments: [scratch.folder]) {
+        unmount.waitUntilExit()
+      }
     }
     let path = scratch.path("x.safetensors")
     try TensorFile.write(["a": HostTensor(zeros: .f32(100))], to: path)

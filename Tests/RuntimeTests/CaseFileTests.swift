@@ -38,7 +38,8 @@ import Testing
   func verdict(_ y: [Double], best: HostTensor? = nil, gradient: [Double] = [0, 0]) throws -> CaseVerdict {
     let best = try best ?? HostTensor(.i64(1), integers: [3])
     return try CaseFile(path).compare([
-      "output/y": HostTensor(.f32(2), doubles: y), "output/best": best, "grad/param/w": HostTensor(.f32(2), doubles: gradient),
+      "output/y": HostTensor(.f32(2), doubles: y), "output/best": best,
+      "grad/param/w": HostTensor(.f32(2), doubles: gradient),
     ])
   }
 
@@ -53,10 +54,12 @@ import Testing
     #expect(try verdict([10, -20], best: HostTensor(.f32(), doubles: [3])).failures.map(\.name) == ["output/best"])
     let missing = try CaseFile(path).compare(["output/y": HostTensor(.f32(1), doubles: [10])])
     #expect(missing.failures.map(\.name) == ["grad/param/w", "output/best", "output/y"])
-    #expect(missing.text().split(separator: "\n").map(String.init) == [
-      "FAIL small: 1 of 4 tensors, worst output/y abs inf rel inf", "     MISSING  grad/param/w: abs 0 of 1, rel 0",
-      "     MISSING  output/best: abs 0 of 0, rel 0", "     SHAPE f32[1], not f32[2] output/y: abs inf of 0.3, rel inf",
-    ])
+    #expect(
+      missing.text().split(separator: "\n").map(String.init) == [
+        "FAIL small: 1 of 4 tensors, worst output/y abs inf rel inf", "     MISSING  grad/param/w: abs 0 of 1, rel 0",
+        "     MISSING  output/best: abs 0 of 0, rel 0",
+        "     SHAPE f32[1], not f32[2] output/y: abs inf of 0.3, rel inf",
+      ])
   }
 
   @Test("a result is written and compared as a file")
@@ -71,14 +74,21 @@ import Testing
     #expect(verdict.worst?.error == 0)
   }
 
-  @Test("what is no case is refused", arguments: [
-    ([:], "is no case: its metadata has no config"), (["config": "{}"], "is no case: its metadata has no tolerance"),
-    (["config": "{", "tolerance": "{}"], "wants a key, got the end of the text"),
-    (["config": "{}", "tolerance": "{}"], "wants a key \"default\""),
-    (["config": "{}", "tolerance": "{\"default\": {\"absolute\": \"x\", \"relative\": 0}}"], "wants a number, got \"x\""),
-    (["config": "{}", "tolerance": "{\"default\": {\"absolute\": 0, \"relative\": 0}}"],
-      "tensor 'y' belongs to no part of a case"),
-  ] as [([String: String], String)])
+  @Test(
+    "what is no case is refused",
+    arguments: [
+      ([:], "is no case: its metadata has no config"), (["config": "{}"], "is no case: its metadata has no tolerance"),
+      (["config": "{", "tolerance": "{}"], "wants a key, got the end of the text"),
+      (["config": "{}", "tolerance": "{}"], "wants a key \"default\""),
+      (
+        ["config": "{}", "tolerance": "{\"default\": {\"absolute\": \"x\", \"relative\": 0}}"],
+        "wants a number, got \"x\""
+      ),
+      (
+        ["config": "{}", "tolerance": "{\"default\": {\"absolute\": 0, \"relative\": 0}}"],
+        "tensor 'y' belongs to no part of a case"
+      ),
+    ] as [([String: String], String)])
   func refuses(metadata: [String: String], message: String) throws {
     let bad = scratch.path("bad.safetensors")
     try TensorFile.write(["y": HostTensor(zeros: .f32(1))], metadata: metadata, to: bad)

@@ -36,7 +36,10 @@ struct Increment: TensorOp {
     let region = Region(callee: "twice", rows: 1, parameters: [type], results: [type])
     let launch = Launch(callee: "k", parameters: [type], results: [type])
     let module = Module(
-      functions: [try function("main", [Increment(), region, launch, Increment()]), try function("twice", [Increment(), Increment()])],
+      functions: [
+        try function("main", [Increment(), region, launch, Increment()]),
+        try function("twice", [Increment(), Increment()]),
+      ],
       kernels: [double])
     let input = Literal(type, floats: [0, 1, 2])
     #expect(try Interpreter(module).run("main", [input])[0].doubles == [7, 9, 11])
@@ -55,14 +58,16 @@ struct Increment: TensorOp {
     let main = try function("main", [Increment()])
     #expect(message(Module(), []) == "error: there is no function @main")
     #expect(message(Module(functions: [main]), []) == "error: @main takes 1 operands, got 0")
-    #expect(message(Module(functions: [main]), [.zeros(.f32(2))]) == "error: @main wants f32[3] as operand 0, got f32[2]")
+    #expect(
+      message(Module(functions: [main]), [.zeros(.f32(2))]) == "error: @main wants f32[3] as operand 0, got f32[2]")
     let region = try function("main", [Region(callee: "main", rows: 1, parameters: [type], results: [type])])
     #expect(message(Module(functions: [region]), [input]) == "m.ir:4:2: error: @main calls itself")
     let launch = try function("main", [Launch(callee: "k", parameters: [type], results: [type])])
     #expect(message(Module(functions: [launch]), [input]) == "m.ir:4:2: error: there is no kernel @k")
     let outside = elementwise(type, inputs: [type]) { .load(BufferID(0), .f32, $0 * 2, guard: nil) }
-    #expect(message(Module(functions: [launch], kernels: [outside]), [input])
-      == "m.ir:4:2: error: kernel @k: loads in0[4], which has 3 elements")
+    #expect(
+      message(Module(functions: [launch], kernels: [outside]), [input])
+        == "m.ir:4:2: error: kernel @k: loads in0[4], which has 3 elements")
     var late = main
     late.operations[0].operands = [Value(1)]
     #expect(message(Module(functions: [late]), [input]) == "m.ir:4:2: error: @main uses value 1 before it is computed")

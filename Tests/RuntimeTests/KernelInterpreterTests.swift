@@ -23,7 +23,8 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
 
   func run(_ function: UnaryFunction) throws -> [Double] {
     let kernel = elementwise(.f32(8), inputs: [.f32(8)]) { .unary(function, load(0, .f32, $0)) }
-    return try KernelInterpreter.run(kernel, inputs: [Literal(.f32(8), floats: values)], resultTypes: [.f32(8)])[0].doubles
+    return try KernelInterpreter.run(kernel, inputs: [Literal(.f32(8), floats: values)], resultTypes: [.f32(8)])[0]
+      .doubles
   }
 
   func same(_ a: [Double], _ b: [Double]) -> Bool { zip(a, b).allSatisfy { $0 == $1 || ($0.isNaN && $1.isNaN) } }
@@ -59,7 +60,8 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
     let wanted: [(BinaryFunction, (Double, Double) -> Double)] = [
       (.add, { $0 + $1 }), (.subtract, { $0 - $1 }), (.multiply, { $0 * $1 }), (.divide, { $0 / $1 }),
       (.remainder, { $0 - $1 * ($0 / $1).rounded(.down) }), (.power, { pow($0, $1) }),
-      (.maximum, { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }), (.minimum, { $0.isNaN || $1.isNaN ? .nan : min($0, $1) }),
+      (.maximum, { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }),
+      (.minimum, { $0.isNaN || $1.isNaN ? .nan : min($0, $1) }),
     ]
     for (function, body) in wanted {
       let got = try binary(function, type, Literal(type, floats: x), Literal(type, floats: y)).doubles
@@ -85,12 +87,15 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
       (.maximum, { max($0, $1) }), (.minimum, { min($0, $1) }),
       (.and, { $0 & $1 }), (.or, { $0 | $1 }), (.xor, { $0 ^ $1 }),
       (.shiftLeft, { $1 >= 0 && $1 < width ? $0 << $1 : 0 }),
-      (.shiftRight, {
-        guard $1 >= 0, $1 < width else { return 0 }
-        return dtype == .i32
-          ? Int64(Int32(bitPattern: UInt32(truncatingIfNeeded: $0) >> UInt32($1)))
-          : Int64(bitPattern: UInt64(bitPattern: $0) >> UInt64($1))
-      }),
+      (
+        .shiftRight,
+        {
+          guard $1 >= 0, $1 < width else { return 0 }
+          return dtype == .i32
+            ? Int64(Int32(bitPattern: UInt32(truncatingIfNeeded: $0) >> UInt32($1)))
+            : Int64(bitPattern: UInt64(bitPattern: $0) >> UInt64($1))
+        }
+      ),
     ]
     for (function, body) in wanted {
       let got = try binary(function, type, Literal(type, integers: x), Literal(type, integers: y)).integers
@@ -108,21 +113,27 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
         #expect(remainder.magnitude < b.magnitude)
       }
     }
-    #expect(throws: Diagnostic.self) { try binary(.power, type, Literal(type, integers: x), Literal(type, integers: y)) }
+    #expect(throws: Diagnostic.self) {
+      try binary(.power, type, Literal(type, integers: x), Literal(type, integers: y))
+    }
   }
 
   @Test("functions of one integer and of truth values")
   func unaryIntegers() throws {
     let minimum = Literal(.i64(3), integers: [.min, -3, 4])
     for (function, wanted) in [
-      (UnaryFunction.negate, [Int64.min, 3, -4]), (.absolute, [.min, 3, 4]), (.not, [.max, 2, -5]), (.floor, [.min, -3, 4]),
+      (UnaryFunction.negate, [Int64.min, 3, -4]), (.absolute, [.min, 3, 4]), (.not, [.max, 2, -5]),
+      (.floor, [.min, -3, 4]),
     ] {
       let kernel = elementwise(.i64(3), inputs: [.i64(3)]) { .unary(function, load(0, .i64, $0)) }
       #expect(try KernelInterpreter.run(kernel, inputs: [minimum], resultTypes: [.i64(3)])[0].integers == wanted)
     }
     let bools = TensorType(.bool, [2])
     let not = elementwise(bools, inputs: [bools]) { .unary(.not, load(0, .bool, $0)) }
-    #expect(try KernelInterpreter.run(not, inputs: [Literal(bools, integers: [0, 1])], resultTypes: [bools])[0].integers == [1, 0])
+    #expect(
+      try KernelInterpreter.run(not, inputs: [Literal(bools, integers: [0, 1])], resultTypes: [bools])[0].integers == [
+        1, 0,
+      ])
     let four = TensorType(.bool, [4])
     let (a, b) = (Literal(four, integers: [0, 0, 1, 1]), Literal(four, integers: [0, 1, 0, 1]))
     for (function, wanted) in [
@@ -164,10 +175,12 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
     #expect(try convert(.u8) == [-2, 2, high, low, 0, high].map { $0 & 0xff })
 
     let narrow = elementwise(TensorType(.i32, [8]), inputs: [.i64(8)]) { .convert(load(0, .i64, $0), .i32) }
-    let wrapped = try KernelInterpreter.run(narrow, inputs: [Literal(.i64(8), integers: integers)], resultTypes: [TensorType(.i32, [8])])
+    let wrapped = try KernelInterpreter.run(
+      narrow, inputs: [Literal(.i64(8), integers: integers)], resultTypes: [TensorType(.i32, [8])])
     #expect(wrapped[0].integers == integers.map { Int64(Int32(truncatingIfNeeded: $0)) })
     let widen = elementwise(.f32(8), inputs: [.i64(8)]) { .convert(load(0, .i64, $0), .f32) }
-    let doubles = try KernelInterpreter.run(widen, inputs: [Literal(.i64(8), integers: integers)], resultTypes: [.f32(8)])
+    let doubles = try KernelInterpreter.run(
+      widen, inputs: [Literal(.i64(8), integers: integers)], resultTypes: [.f32(8)])
     #expect(doubles[0].doubles == integers.map(Double.init))
   }
 
@@ -226,25 +239,37 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
     let (row, column, row2) = (LoopVariable(0, below: 3), LoopVariable(1, below: 4), LoopVariable(2, below: 3))
     let column2 = LoopVariable(3, below: 4)
     let (out, sums, local) = (BufferID(1), BufferID(2), BufferID(3))
-    let sum = Variable(0, .f32), top = Variable(1, .f32), scale = Variable(2, .f32)
+    let sum = Variable(0, .f32)
+    let top = Variable(1, .f32)
+    let scale = Variable(2, .f32)
     let at = Position.offset(of: [Position(row), Position(column)], in: [3, 4])
-    let first = Loop(row, .parallel, [
-      .accumulator(sum, .sum), .accumulator(top, .maximum),
-      .loop(Loop(column, .vector(width: 4, unroll: 1), limit: Position(row) + 2, [
-        .store(local, Position(column), load(0, .f32, at) * .float(2)),
-        .accumulate(sum, .sum, .load(local, .f32, Position(column), guard: nil)),
-        .accumulate(top, .maximum, load(0, .f32, at)),
-      ])),
-      .store(sums, Position(row), .variable(sum) + .variable(top)),
-    ])
+    let first = Loop(
+      row, .parallel,
+      [
+        .accumulator(sum, .sum), .accumulator(top, .maximum),
+        .loop(
+          Loop(
+            column, .vector(width: 4, unroll: 1), limit: Position(row) + 2,
+            [
+              .store(local, Position(column), load(0, .f32, at) * .float(2)),
+              .accumulate(sum, .sum, .load(local, .f32, Position(column), guard: nil)),
+              .accumulate(top, .maximum, load(0, .f32, at)),
+            ])),
+        .store(sums, Position(row), .variable(sum) + .variable(top)),
+      ])
     let at2 = Position.offset(of: [Position(row2), Position(column2)], in: [3, 4])
-    let second = Loop(row2, .parallel, [
-      .define(scale, .load(sums, .f32, Position(row2), guard: nil)),
-      .loop(Loop(column2, .serial, [
-        .store(out, at2, .float(0)),
-        .conditional(.compare(.greater, load(0, .f32, at2), .float(5)), [.store(out, at2, .variable(scale))]),
-      ])),
-    ])
+    let second = Loop(
+      row2, .parallel,
+      [
+        .define(scale, .load(sums, .f32, Position(row2), guard: nil)),
+        .loop(
+          Loop(
+            column2, .serial,
+            [
+              .store(out, at2, .float(0)),
+              .conditional(.compare(.greater, load(0, .f32, at2), .float(5)), [.store(out, at2, .variable(scale))]),
+            ])),
+      ])
     let buffers: [Kernel.Buffer] = [
       .init("x", .f32, 12, .input), .init("out", .f32, 12, .output), .init("sums", .f32, 3, .workspace),
       .init("tile", .f32, 4, .local),
@@ -261,10 +286,15 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
     let i = LoopVariable(0, below: 2)
     let kernel = Kernel(
       name: "k", buffers: [.init("out", .f32, 3, .output), .init("l", .f32, 1, .local)],
-      body: [.loop(Loop(i, .parallel, [
-        .store(BufferID(0), Position(i), .load(BufferID(1), .f32, Position(0), guard: nil)),
-        .store(BufferID(1), Position(0), .float(1)),
-      ]))])
+      body: [
+        .loop(
+          Loop(
+            i, .parallel,
+            [
+              .store(BufferID(0), Position(i), .load(BufferID(1), .f32, Position(0), guard: nil)),
+              .store(BufferID(1), Position(0), .float(1)),
+            ]))
+      ])
     let got = try KernelInterpreter.run(kernel, inputs: [], resultTypes: [.f32(3)])[0].doubles
     #expect(got.filter { !$0.isNaN } == [])
   }
@@ -293,10 +323,13 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
     #expect(got.difference(from: wanted) < 1e-12)
   }
 
-  @Test("integer sums, extremes and truth values accumulate", arguments: [
-    (Reduction.sum, DType.i32, Int64(Int32.min) + 1), (.maximum, .i64, 1 << 40), (.minimum, .i64, -7), (.any, .bool, 1),
-    (.all, .bool, 0),
-  ])
+  @Test(
+    "integer sums, extremes and truth values accumulate",
+    arguments: [
+      (Reduction.sum, DType.i32, Int64(Int32.min) + 1), (.maximum, .i64, 1 << 40), (.minimum, .i64, -7),
+      (.any, .bool, 1),
+      (.all, .bool, 0),
+    ])
   func reductions(reduction: Reduction, dtype: DType, wanted: Int64) throws {
     let drawn: [Int64] =
       dtype == .i32 ? [Int64(Int32.max), 2] : dtype == .bool ? [0, 1] : [-7, 1 << 40]
@@ -305,11 +338,18 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
     let type = TensorType(dtype, [2])
     let kernel = Kernel(
       name: "k", buffers: [.init("x", dtype, 2, .input), .init("out", dtype, 1, .output)],
-      body: [.loop(Loop(row, .parallel, [
-        .accumulator(total, reduction), .loop(Loop(i, .serial, [.accumulate(total, reduction, load(0, dtype, Position(i)))])),
-        .store(BufferID(1), Position(0), .variable(total)),
-      ]))])
-    let got = try KernelInterpreter.run(kernel, inputs: [Literal(type, integers: drawn)], resultTypes: [TensorType(dtype, [1])])
+      body: [
+        .loop(
+          Loop(
+            row, .parallel,
+            [
+              .accumulator(total, reduction),
+              .loop(Loop(i, .serial, [.accumulate(total, reduction, load(0, dtype, Position(i)))])),
+              .store(BufferID(1), Position(0), .variable(total)),
+            ]))
+      ])
+    let got = try KernelInterpreter.run(
+      kernel, inputs: [Literal(type, integers: drawn)], resultTypes: [TensorType(dtype, [1])])
     #expect(got[0].integers == [wanted])
   }
 }
@@ -336,27 +376,38 @@ func load(_ buffer: Int, _ dtype: DType, _ at: Position, where condition: Scalar
       m: 2, n: 2, k: 2, .init(BufferID(0), at: Position(0), rowStride: .max, columnStride: 1),
       .init(BufferID(0), at: Position(0), rowStride: 1, columnStride: 1),
       into: .init(BufferID(0), at: Position(0), rowStride: 1, columnStride: 1))
-    let product = Kernel(name: "p", buffers: [.init("out", .f32, 4, .output)], body: [.loop(Loop(i, .parallel, [.product(far)]))])
+    let product = Kernel(
+      name: "p", buffers: [.init("out", .f32, 4, .output)], body: [.loop(Loop(i, .parallel, [.product(far)]))])
     #expect(message(product, [], [.f32(4)]).hasPrefix("kernel @p: multiplies out["))
   }
 
   @Test("malformed kernels are refused")
   func malformed() {
-    let i = LoopVariable(0, below: 2), j = LoopVariable(1, below: 2)
+    let i = LoopVariable(0, below: 2)
+    let j = LoopVariable(1, below: 2)
     let out = Kernel.Buffer("out", .f32, 2, .output)
-    func kernel(_ body: Statement...) -> Kernel { Kernel(name: "k", buffers: [out], body: [.loop(Loop(i, .parallel, body))]) }
+    func kernel(_ body: Statement...) -> Kernel {
+      Kernel(name: "k", buffers: [out], body: [.loop(Loop(i, .parallel, body))])
+    }
     func store(_ value: Scalar, _ buffer: Int = 0) -> Statement { .store(BufferID(buffer), Position(i), value) }
     let x = Variable(7, .f32)
     #expect(message(kernel(store(.variable(x)))) == "kernel @k: uses variable 7 before it is defined")
     #expect(message(kernel(store(.integer(1, .i64)))) == "kernel @k: wants f32, got i64")
     #expect(message(kernel(store(.float(1), 3))) == "kernel @k: has no buffer number 3")
-    #expect(message(kernel(.store(BufferID(0), Position(j), .float(1)))) == "kernel @k: uses counter 1 outside its loop")
-    #expect(message(kernel(.loop(Loop(j, .parallel, [])))) == "kernel @k: a parallel loop stands inside another statement")
-    #expect(message(Kernel(name: "k", buffers: [out], body: [store(.float(1))])) == "kernel @k: a stage is no parallel loop")
-    #expect(message(kernel(.conditional(.boolean(true), [.define(x, .float(1))]), store(.variable(x))))
-      == "kernel @k: uses variable 7 before it is defined")
+    #expect(
+      message(kernel(.store(BufferID(0), Position(j), .float(1)))) == "kernel @k: uses counter 1 outside its loop")
+    #expect(
+      message(kernel(.loop(Loop(j, .parallel, [])))) == "kernel @k: a parallel loop stands inside another statement")
+    #expect(
+      message(Kernel(name: "k", buffers: [out], body: [store(.float(1))])) == "kernel @k: a stage is no parallel loop")
+    #expect(
+      message(kernel(.conditional(.boolean(true), [.define(x, .float(1))]), store(.variable(x))))
+        == "kernel @k: uses variable 7 before it is defined")
+    let vast = Kernel(name: "k", buffers: [out, .init("w", .f32, 1 << 60, .workspace)], body: [])
+    #expect(message(vast) == "kernel @k: there is no memory for buffer w of \(1 << 60) elements")
     #expect(message(kernel(store(.float(1))), [.zeros(.f32(1))]) == "kernel @k: has 0 operands, got 1")
-    #expect(message(kernel(store(.float(1))), [], [.f32(3)])
-      == "kernel @k: wants 2 elements of f32 for out, got f32[3]")
+    #expect(
+      message(kernel(store(.float(1))), [], [.f32(3)])
+        == "kernel @k: wants 2 elements of f32 for out, got f32[3]")
   }
 }

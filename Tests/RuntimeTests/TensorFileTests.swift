@@ -32,8 +32,12 @@ import Testing
     #expect(try exact == file.tensor("bf16"))
     #expect(try file.tensor("i32", as: .i64(2)).integers == [-7, 7])
     let path = fixture("all.safetensors")
-    #expect(complaint { _ = try file.tensor("i64", as: TensorType(.i32, [3])) } == "\(path): tensor 'i64': wants i32[3], got I64[3]")
-    #expect(complaint { _ = try file.tensor("f32", as: .f32(3, 2)) } == "\(path): tensor 'f32': wants f32[3, 2], got F32[2, 3]")
+    #expect(
+      complaint { _ = try file.tensor("i64", as: TensorType(.i32, [3])) }
+        == "\(path): tensor 'i64': wants i32[3], got I64[3]")
+    #expect(
+      complaint { _ = try file.tensor("f32", as: .f32(3, 2)) }
+        == "\(path): tensor 'f32': wants f32[3, 2], got F32[2, 3]")
     #expect(complaint { _ = try file.tensor("none") } == "\(path): has no tensor 'none'")
   }
 
@@ -58,7 +62,8 @@ import Testing
   /// The bytes of a file with this header and so many bytes of data.
   func bytes(_ header: String, data: Int = 0, length: UInt64? = nil) -> [UInt8] {
     let length = length ?? UInt64(header.utf8.count)
-    return (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + header.utf8 + [UInt8](repeating: 0, count: data)
+    return (0..<8).map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) } + header.utf8
+      + [UInt8](repeating: 0, count: data)
   }
 
   static func entry(_ dtype: String, _ shape: String, _ begin: String, _ end: String) -> String {
@@ -66,39 +71,74 @@ import Testing
   }
 
   static let hostile: [(String, Int, String)] = [
-    ("{\"a\":" + entry("F32", "[2]", "0", "8") + "}", 4, "tensor 'a': stands at 0...8, and the file has 4 bytes of data"),
+    (
+      "{\"a\":" + entry("F32", "[2]", "0", "8") + "}", 4,
+      "tensor 'a': stands at 0...8, and the file has 4 bytes of data"
+    ),
     ("{\"a\":" + entry("F32", "[2]", "0", "8") + "}", 9, "wants 70 bytes, got 71"),
     ("{\"a\":" + entry("F32", "[3]", "0", "8") + "}", 8, "tensor 'a': F32[3] has 12 bytes, got 8"),
-    ("{\"a\":" + entry("F32", "[2]", "8", "0") + "}", 8, "tensor 'a': stands at 8...0, and the file has 8 bytes of data"),
-    ("{\"a\":" + entry("F32", "[2]", "-8", "0") + "}", 8, "tensor 'a': stands at -8...0, and the file has 8 bytes of data"),
+    (
+      "{\"a\":" + entry("F32", "[2]", "8", "0") + "}", 8,
+      "tensor 'a': stands at 8...0, and the file has 8 bytes of data"
+    ),
+    (
+      "{\"a\":" + entry("F32", "[2]", "-8", "0") + "}", 8,
+      "tensor 'a': stands at -8...0, and the file has 8 bytes of data"
+    ),
     ("{\"a\":" + entry("F32", "[-2]", "0", "8") + "}", 8, "tensor 'a': shape [-2] is impossible"),
-    ("{\"a\":" + entry("F32", "[4611686018427387905,4]", "0", "16") + "}", 16,
-      "tensor 'a': shape [4611686018427387905, 4] is impossible"),
-    ("{\"a\":" + entry("F32", "[4611686018427387904]", "0", "0") + "}", 0,
-      "tensor 'a': F32[4611686018427387904] has too many bytes, got 0"),
-    ("{\"a\":" + entry("F32", "[0,4611686018427387904,4]", "0", "0") + "}", 0,
-      "tensor 'a': shape [0, 4611686018427387904, 4] is impossible"),
-    ("{\"a\":" + entry("F32", "[9223372036854775808]", "0", "0") + "}", 0, "tensor 'a': wants an integer, got 9.223372036854776e+18"),
+    (
+      "{\"a\":" + entry("F32", "[4611686018427387905,4]", "0", "16") + "}", 16,
+      "tensor 'a': shape [4611686018427387905, 4] is impossible"
+    ),
+    (
+      "{\"a\":" + entry("F32", "[4611686018427387904]", "0", "0") + "}", 0,
+      "tensor 'a': F32[4611686018427387904] has too many bytes, got 0"
+    ),
+    (
+      "{\"a\":" + entry("F32", "[0,4611686018427387904,4]", "0", "0") + "}", 0,
+      "tensor 'a': shape [0, 4611686018427387904, 4] is impossible"
+    ),
+    (
+      "{\"a\":" + entry("F32", "[9223372036854775808]", "0", "0") + "}", 0,
+      "tensor 'a': wants an integer, got 9.223372036854776e+18"
+    ),
     ("{\"a\":" + entry("F32", "[2.5]", "0", "8") + "}", 8, "tensor 'a': wants an integer, got 2.5"),
-    ("{\"a\":" + entry("X7", "[2]", "0", "8") + "}", 8,
-      "tensor 'a': element type X7 is not one of F64, F32, F16, BF16, I64, I32, U8, BOOL"),
+    (
+      "{\"a\":" + entry("X7", "[2]", "0", "8") + "}", 8,
+      "tensor 'a': element type X7 is not one of F64, F32, F16, BF16, I64, I32, U8, BOOL"
+    ),
     ("{\"a\":{\"dtype\":\"F32\",\"shape\":[0]}}", 0, "tensor 'a': wants a key \"data_offsets\""),
-    ("{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0,0]}}", 0, "tensor 'a': wants 2 data_offsets, got 3"),
-    ("{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":1}}", 0,
-      "tensor 'a': unknown key \"x\"; there are data_offsets, dtype, shape"),
+    (
+      "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0,0]}}", 0, "tensor 'a': wants 2 data_offsets, got 3"
+    ),
+    (
+      "{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":1}}", 0,
+      "tensor 'a': unknown key \"x\"; there are data_offsets, dtype, shape"
+    ),
     ("{\"a\":7}", 0, "tensor 'a': wants an object, got 7"),
-    ("{\"a\":" + entry("U8", "[8]", "0", "8") + ",\"b\":" + entry("U8", "[8]", "4", "12") + "}", 12,
-      "tensor 'b': overlaps the tensor before it: wants to begin at 8, got 4"),
-    ("{\"a\":" + entry("U8", "[4]", "0", "4") + ",\"b\":" + entry("U8", "[4]", "8", "12") + "}", 12,
-      "tensor 'b': leaves a gap before it: wants to begin at 4, got 8"),
+    (
+      "{\"a\":" + entry("U8", "[8]", "0", "8") + ",\"b\":" + entry("U8", "[8]", "4", "12") + "}", 12,
+      "tensor 'b': overlaps the tensor before it: wants to begin at 8, got 4"
+    ),
+    (
+      "{\"a\":" + entry("U8", "[4]", "0", "4") + ",\"b\":" + entry("U8", "[4]", "8", "12") + "}", 12,
+      "tensor 'b': leaves a gap before it: wants to begin at 4, got 8"
+    ),
     ("{\"__metadata__\":{\"a\":1}}", 0, "wants a string, got 1"),
     ("[]", 0, "is no safetensors file: its header is no object"),
     ("", 0, "is no safetensors file: its header is no object"),
-    ("{\"a\":" + entry("F32", "[0]", "0", "0") + ",\"a\":" + entry("F32", "[0]", "0", "0") + "}", 0, "key \"a\" stands there twice"),
-    ("{\"" + String(repeating: "n", count: 4097) + "\":" + entry("U8", "[0]", "0", "0") + "}", 0,
-      "a tensor's name has 4097 bytes, at most 4096 are allowed"),
-    ("{\"a\":" + entry("U8", "[" + String(repeating: "1,", count: 40) + "1]", "0", "1") + "}", 1,
-      "tensor 'a': has 41 axes, at most 32 are allowed"),
+    (
+      "{\"a\":" + entry("F32", "[0]", "0", "0") + ",\"a\":" + entry("F32", "[0]", "0", "0") + "}", 0,
+      "key \"a\" stands there twice"
+    ),
+    (
+      "{\"" + String(repeating: "n", count: 4097) + "\":" + entry("U8", "[0]", "0", "0") + "}", 0,
+      "a tensor's name has 4097 bytes, at most 4096 are allowed"
+    ),
+    (
+      "{\"a\":" + entry("U8", "[" + String(repeating: "1,", count: 40) + "1]", "0", "1") + "}", 1,
+      "tensor 'a': has 41 axes, at most 32 are allowed"
+    ),
     ("{\"a\":" + String(repeating: "[", count: 70), 0, "is more than 64 levels deep"),
   ]
 
@@ -116,14 +156,17 @@ import Testing
     let scratch = try Scratch()
     for length in [UInt64.max, 1 << 63, 100_000_001] {
       let path = try scratch.file("x", bytes("{}", length: length))
-      #expect(complaint { _ = try TensorFile(path) }
-        == "\(path): is no safetensors file: its header has \(length) bytes, at most 100000000 are allowed")
+      #expect(
+        complaint { _ = try TensorFile(path) }
+          == "\(path): is no safetensors file: its header has \(length) bytes, at most 100000000 are allowed")
     }
     let short = try scratch.file("y", bytes("{}", length: 99))
     #expect(complaint { _ = try TensorFile(short) } == "\(short): is cut short: its header has 99 bytes, and 2 follow")
     let tiny = try scratch.file("z", [1, 2, 3])
     #expect(complaint { _ = try TensorFile(tiny) } == "\(tiny): is no safetensors file: has 3 bytes")
-    #expect(complaint { _ = try TensorFile(scratch.path("none")) } == "\(scratch.path("none")): cannot be opened: No such file or directory")
+    #expect(
+      complaint { _ = try TensorFile(scratch.path("none")) }
+        == "\(scratch.path("none")): cannot be opened: No such file or directory")
     #expect(complaint { _ = try TensorFile(scratch.folder) } == "\(scratch.folder): is no regular file")
   }
 

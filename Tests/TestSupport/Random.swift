@@ -40,3 +40,12 @@ extension Literal {
     return largest / scale
   }
 }
+
+extension Literal {
+  /// A row-sparse tensor as the two dense ones that hold its row numbers and its rows; others as they are.
+  public var parts: [Literal] {
+    guard type.rows != nil else { return [self] }
+    let values = TensorType(type.dtype, [ids.count] + type.shape.dropFirst())
+    return [Literal(.i64(ids.count), integers: ids), Literal(values, floats: doubles)]
+  }
+}

@@ -35,6 +35,8 @@ private struct Outline {
   let function: Function
   var main: Function
   var regions: [Function] = []
+  /// Members of each cluster, what it repeats, and the free operations they read, in order.
+  private let bodies: [[Int]]
   private var map: [Value: Value]
   private var taken: Set<String>
 
@@ -42,6 +44,7 @@ private struct Outline {
     self.clusters = clusters
     function = clusters.function
     (main, map) = function.emptied()
+    bodies = clusters.clusters.indices.map { clusters.root($0) == $0 ? clusters.body(of: $0) : [] }
     taken = Set(existing.map(\.name))
   }
 
@@ -73,7 +76,7 @@ private struct Outline {
       operation.operands.forEach(take)
     }
     for index in clusters.clusters.indices where clusters.root(index) == index {
-      for member in body(index) {
+      for member in bodies[index] {
         for operand in function.operations[member].operands {
           if !isInside(operand, index) { take(operand) }
         }
@@ -85,19 +88,6 @@ private struct Outline {
       function.operations[number].operands.forEach(take)
     }
     return needed
-  }
-
-  /// Members, what is repeated, and the free operations they read, in order.
-  private func body(_ cluster: Int) -> [Int] {
-    var numbers = Set(clusters.clusters[cluster].members).union(clusters.clusters[cluster].repeated)
-    var pending = Array(numbers)
-    while let number = pending.popLast() {
-      for operand in function.operations[number].operands {
-        guard let producer = clusters.uses.definition[operand.index], clusters.isFree[producer] else { continue }
-        if numbers.insert(producer).inserted { pending.append(producer) }
-      }
-    }
-    return numbers.sorted()
   }
 
   private func isInside(_ value: Value, _ cluster: Int) -> Bool {
@@ -130,7 +120,7 @@ private struct Outline {
         switch unit.unit {
         case .operation(let number): function.operations[number].operands
         case .cluster(let cluster):
-          body(cluster).flatMap { function.operations[$0].operands }.filter { !isInside($0, cluster) }
+          bodies[cluster].flatMap { function.operations[$0].operands }.filter { !isInside($0, cluster) }
         }
       for source in Set(read.compactMap { unitOf[$0] }) where source != index {
         if followers[source].insert(index).inserted { waiting[index] += 1 }
@@ -161,7 +151,7 @@ private struct Outline {
   }
 
   private mutating func outline(_ cluster: Int, _ needed: Set<Value>) throws(Diagnostic) {
-    let numbers = body(cluster)
+    let numbers = bodies[cluster]
     let results = clusters.clusters[cluster].members.sorted().flatMap { function.operations[$0].results }
       .filter { needed.contains($0) }
     guard !results.isEmpty else { return }

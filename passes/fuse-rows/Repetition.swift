@@ -43,7 +43,7 @@ func repeatWhereCheaper(_ clusters: inout RowClusters, context: inout PassContex
     guard context.allows() else { return }
     for consumer in consumers { clusters.repeatOperations(plan.operations, in: consumer, rows: rows[consumer]!) }
     context.count("repeated", by: plan.operations.count * consumers.count)
-    readers = Readers(clusters)
+    readers.update(consumers, clusters)
   }
 }
 
@@ -54,7 +54,6 @@ private func isFine(_ rows: Set<Int>, _ before: Set<Int>) -> Bool {
 
 /// What each region reads, with what it repeats.
 private struct Readers {
-  private let clusters: RowClusters
   private var read: [Int: Set<Value>] = [:]
   private var bodies: [Int: [Int]] = [:]
   private var regionsOf: [Value: Set<Int>] = [:]
@@ -62,7 +61,6 @@ private struct Readers {
   private var kept: Set<Value>
 
   init(_ clusters: RowClusters) {
-    self.clusters = clusters
     let function = clusters.function
     kept = []
     func keep(_ value: Value) {
@@ -74,7 +72,14 @@ private struct Readers {
     for number in function.operations.indices where !clusters.isFree[number] && clusters.cluster(of: number) == nil {
       function.operations[number].operands.forEach(keep)
     }
-    for index in clusters.clusters.indices where clusters.root(index) == index {
+    update(clusters.clusters.indices.filter { clusters.root($0) == $0 }, clusters)
+  }
+
+  /// Works out anew what some regions read.
+  mutating func update(_ numbers: [Int], _ clusters: RowClusters) {
+    for index in numbers {
+      for value in read[index] ?? [] { regionsOf[value]?.remove(index) }
+      read[index] = []
       let cluster = clusters.clusters[index]
       // Repeated operations come on demand: only those that something in the region reads.
       var body = Set(cluster.members)

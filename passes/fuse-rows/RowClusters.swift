@@ -26,6 +26,12 @@ struct RowClusters {
   /// Operations that are repeated wherever they are read.
   let isFree: [Bool]
   private let operandTypes: [[TensorType]]
+  /// The numbers of rows each operation allows by itself, and what it reads; worked out once.
+  private let ownRows: [Set<Int>]
+  private var sourcesOf: [[Source]] = []
+  /// Clusters by level, and the large values each reads: where an operation may join beside others.
+  private var byLevel: [Int: [Int]] = [:]
+  private var largeReads: [Set<Value>] = []
 
   /// A value an operation reads through free operations, and the rows for which it reads it row by row.
   struct Source {
@@ -41,13 +47,20 @@ struct RowClusters {
     level = [Int](repeating: 0, count: function.operations.count)
     isFree = function.operations.map { RowShapes.isFree($0.op) && $0.results.count == 1 && function.type(of: $0.results[0]).rows == nil }
     operandTypes = function.operations.map { $0.operands.map { function.type(of: $0) } }
+    ownRows = function.operations.map { operation in
+      RowShapes.own(
+        operation.op, operation.operands.map { function.type(of: $0) }, operation.results.map { function.type(of: $0) })
+    }
+    sourcesOf = function.operations.indices.map { isFree[$0] ? [] : findSources(of: $0) }
     for number in function.operations.indices where !isFree[number] { place(number, &context) }
   }
 
   // MARK: Sources
 
   /// The values that operation `number` really reads, free operations looked through.
-  func sources(of number: Int) -> [Source] {
+  func sources(of number: Int) -> [Source] { sourcesOf[number] }
+
+  private func findSources(of number: Int) -> [Source] {
     let operation = function.operations[number]
     let result = function.type(of: operation.results[0])
     return operation.operands.indices.flatMap { index in
@@ -68,10 +81,7 @@ struct RowClusters {
     }
   }
 
-  func own(_ number: Int) -> Set<Int> {
-    let operation = function.operations[number]
-    return RowShapes.own(operation.op, operandTypes[number], operation.results.map { function.type(of: $0) })
-  }
+  func own(_ number: Int) -> Set<Int> { ownRows[number] }
 
   /// The rows for which a value made by `producer` stays inside a region (it is no sum over rows).
   private func inside(_ producer: Int, _ rows: Set<Int>) -> Set<Int> {
@@ -124,16 +134,17 @@ struct RowClusters {
         at: operation.location)
     }
     // A region of the same level that reads the same large value can read it for both.
-    let large = sources.filter { function.type(of: $0.value).bytes >= 1 << 16 }.map(\.value)
-    for candidate in clusters.indices where root(candidate) == candidate && clusters[candidate].level == top + 1 {
+    let large = Set(sources.map(\.value).filter { function.type(of: $0).bytes >= 1 << 16 })
+    for candidate in byLevel[top + 1] ?? [] where root(candidate) == candidate {
+      guard !largeReads[candidate].isDisjoint(with: large) else { continue }
       let common = own.intersection(clusters[candidate].rows)
-      guard isWorthwhile(common, instead: own, with: [candidate]), reads(candidate, anyOf: large), context.allows() else {
-        continue
-      }
+      guard isWorthwhile(common, instead: own, with: [candidate]), context.allows() else { continue }
       join(number, candidate, common)
       context.count("fused beside")
       return
     }
+    byLevel[top + 1, default: []].append(clusters.count)
+    largeReads.append(large)
     clusters.append(Cluster(level: top + 1, rows: own, members: [number]))
     parent.append(clusters.count - 1)
     membership[number] = clusters.count - 1
@@ -143,13 +154,22 @@ struct RowClusters {
   /// Whether so few rows are still worth having one region.
   private func isWorthwhile(_ rows: Set<Int>, instead own: Set<Int>, with others: Set<Int>) -> Bool {
     guard let most = rows.max() else { return false }
-    let before = others.compactMap { clusters[$0].rows.max() }.min() ?? most
-    return most >= 64 || most * 4 >= min(before, own.max() ?? most)
+    let before = others.compactMap { clusters[$0].rows.max() }
+    if most >= 64 || most * 4 >= before.max() ?? most { return true }
+    guard most * 4 >= min(before.min() ?? most, own.max() ?? most) else { return false }
+    // A small operation at the end (the mean of all rows' losses) must not put all rows one after the other.
+    return others.allSatisfy { planes(of: $0, rows: most) <= Self.fewPlanes }
   }
 
-  private func reads(_ cluster: Int, anyOf values: [Value]) -> Bool {
-    !values.isEmpty
-      && clusters[cluster].members.contains { member in sources(of: member).contains { values.contains($0.value) } }
+  /// Planes a row may gain when a region gets fewer rows.
+  private static let fewPlanes = 16
+
+  /// How many last axes of the widest value of a cluster lie in one of so many rows.
+  private func planes(of cluster: Int, rows: Int) -> Int {
+    let values = clusters[cluster].members.flatMap { function.operations[$0].operands + function.operations[$0].results }
+    let widest = values.map { function.type(of: $0) }.max { $0.count < $1.count }
+    guard let widest, let last = widest.shape.last else { return 1 }
+    return widest.count / max(1, rows * last)
   }
 
   private mutating func join(_ number: Int, _ cluster: Int, _ rows: Set<Int>) {
@@ -157,18 +177,33 @@ struct RowClusters {
     clusters[cluster].rows = rows
     membership[number] = cluster
     level[number] = clusters[cluster].level
+    largeReads[cluster].formUnion(sourcesOf[number].map(\.value).filter { function.type(of: $0).bytes >= 1 << 16 })
   }
 
   private mutating func merge(_ other: Int, into cluster: Int) {
     clusters[cluster].members = (clusters[cluster].members + clusters[other].members).sorted()
     clusters[cluster].rows.formIntersection(clusters[other].rows)
     clusters[other].members = []
+    largeReads[cluster].formUnion(largeReads[other])
     parent[other] = cluster
   }
 
   mutating func repeatOperations(_ numbers: Set<Int>, in cluster: Int, rows: Set<Int>) {
     clusters[cluster].repeated.formUnion(numbers)
     clusters[cluster].rows = rows
+  }
+
+  /// Members, what is repeated, and the free operations they read, in order.
+  func body(of cluster: Int) -> [Int] {
+    var numbers = Set(clusters[cluster].members).union(clusters[cluster].repeated)
+    var pending = Array(numbers)
+    while let number = pending.popLast() {
+      for operand in function.operations[number].operands {
+        guard let producer = uses.definition[operand.index], isFree[producer] else { continue }
+        if numbers.insert(producer).inserted { pending.append(producer) }
+      }
+    }
+    return numbers.sorted()
   }
 
   // MARK: The number of rows

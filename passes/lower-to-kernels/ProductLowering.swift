@@ -40,7 +40,6 @@ struct ProductLowering {
     let (outerRows, m) = merged(rows)
     let (outerColumns, n) = merged(columns)
     let (outerDepth, k) = merged(depth)
-    guard outerDepth.isEmpty else { return nil }
     batch += outerRows + outerColumns
     var product = Sides(m: m, n: n, k: k, isSwapped: false)
     // The longer side is the one that is cut into pieces.
@@ -68,13 +67,25 @@ struct ProductLowering {
       columnStride: n1.b)
     let into = Product.Matrix(BufferID(2), at: offsets.c + start * m1.c, rowStride: m1.c, columnStride: n1.c)
     let isEven = tile * tiles == rowsOfProduct
-    let statement = Statement.product(
-      Product(
-        m: tile, n: n1.extent, k: k1.extent, rowLimit: isEven ? nil : Position(rowsOfProduct) - start, left, right,
-        into: into))
+    let first = Product(
+      m: tile, n: n1.extent, k: k1.extent, rowLimit: isEven ? nil : Position(rowsOfProduct) - start, left, right,
+      into: into)
+    var statements = [Statement.product(first)]
+    let steps = outerDepth.reduce(1) { $0 * $1.extent }
+    if steps > 1 {
+      // Depth that does not lie evenly: one product for each of its outer steps, added to the first.
+      let step = LoopVariable(1, below: steps - 1)
+      var next = first
+      next.accumulates = true
+      for (position, axis) in zip(Position.position(of: Position(step) + 1, in: outerDepth.map(\.extent)), outerDepth) {
+        next.a.offset = next.a.offset + position * (product.isSwapped ? axis.b : axis.a)
+        next.b.offset = next.b.offset + position * (product.isSwapped ? axis.a : axis.b)
+      }
+      statements.append(.loop(Loop(step, .serial, [.product(next)])))
+    }
     var buffers = operands.enumerated().map { Kernel.Buffer("i\($0)", $1.dtype, $1.count, .input) }
     buffers.append(Kernel.Buffer("o0", result.dtype, result.count, .output))
-    return Kernel(name: name, buffers: buffers, body: [.loop(Loop(loop, .parallel, [statement]))])
+    return Kernel(name: name, buffers: buffers, body: [.loop(Loop(loop, .parallel, statements))])
   }
 
   /// The three axes of a product; swapped, the operands change places and the result is transposed.
@@ -98,6 +109,7 @@ struct ProductLowering {
 
   /// The longest run of inner axes that act as one, and those outside it.
   private static func merged(_ axes: [Axis]) -> (outer: [Axis], inner: Axis) {
+    let axes = axes.filter { $0.extent != 1 }
     guard var inner = axes.last else { return ([], Axis(extent: 1, a: 0, b: 0, c: 0)) }
     var rest = axes.dropLast()
     while let next = rest.last {

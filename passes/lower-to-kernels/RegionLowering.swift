@@ -87,7 +87,9 @@ final class RegionLowering: ElementSource {
       return refuse("'\(operation.op.name)' has no formula")
     }
     frames.append(Frame(operation: operation, rowAxes: 0, isLaneResult: layout.isLaned(value)))
+    conditions.append(nil)
     let expression = formula(self, Position.position(of: offset, in: type.shape))
+    conditions.removeLast()
     frames.removeLast()
     let result = name(expression)
     elements[key] = result
@@ -131,9 +133,11 @@ final class RegionLowering: ElementSource {
     let type = function.type(of: value)
     let condition = condition.map(folded)
     if condition == .boolean(false) { return zero(type.dtype) }
-    let needed = condition == .boolean(true) ? nil : condition
+    var needed = condition == .boolean(true) ? nil : condition
+    if let outer = conditions.last ?? nil { needed = needed.map { .binary(.and, outer, $0) } ?? outer }
     let offset = Position.offset(of: position, in: type.shape)
     if let buffer = layout.buffer(of: value) { return load(buffer, type.dtype, offset, needed) }
+    if let free = layout.freeOperation(making: value) { return inlined(free, at: position, where: needed) }
     guard let element = layout.element(at: offset, of: value) else {
       return refuse("'\(frame.operation.op.name)' reads its operand across rows or lanes")
     }
@@ -141,6 +145,23 @@ final class RegionLowering: ElementSource {
     guard let needed else { return read }
     return .select(needed, read, zero(type.dtype))
   }
+
+  /// An element of what a free operation makes: its formula on the spot, wherever the position lies.
+  private func inlined(_ operation: Operation, at position: [Position], where condition: Scalar?) -> Scalar {
+    let operands = operation.operands.map { function.type(of: $0) }
+    guard case .formula(let formula) = operation.op.lower(operands) else {
+      return refuse("'\(operation.op.name)' has no formula")
+    }
+    frames.append(Frame(operation: operation, rowAxes: 0, isLaneResult: frames.last?.isLaneResult ?? false))
+    conditions.append(condition)
+    let element = formula(self, position)
+    conditions.removeLast()
+    frames.removeLast()
+    guard let condition else { return element }
+    return name(.select(condition, element, zero(function.type(of: operation.results[0]).dtype)))
+  }
+  /// Guards of the free operations that are being inlined: what they read is guarded too.
+  private var conditions: [Scalar?] = []
 
   func position(_ value: Scalar) -> Position {
     if case .position(let position) = value { return position }

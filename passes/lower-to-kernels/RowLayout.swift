@@ -23,16 +23,21 @@ struct RowLayout {
   var lanePosition: Position { Position(lane) }
 
   private let inputs: [Value: Int]
+  private let free: [Value: Operation]
   private let rowReduced: Set<Value>
 
   init(_ function: Function, rows: Int) throws(Violation) {
     self.function = function
     self.rows = rows
     inputs = Dictionary(uniqueKeysWithValues: function.parameters.enumerated().map { ($1, $0) })
+    let returned = Set(function.results)
+    free = Dictionary(
+      uniqueKeysWithValues: function.operations
+        .filter { RowShapes.isFree($0.op) && !returned.contains($0.results[0]) }.map { ($0.results[0], $0) })
     var rowReduced: Set<Value> = []
     var largest = 1
     var last = Int.max
-    for operation in function.operations {
+    for operation in function.operations where free[operation.results[0]] == nil {
       let result = operation.results[0]
       let operands = operation.operands.map { function.type(of: $0) }
       if leadingAxes(reducedBy: operation.op, operands, rows: rows) != nil {
@@ -94,6 +99,9 @@ struct RowLayout {
   var sumsRows: Bool { !rowReduced.isEmpty }
   func isRowReduced(_ value: Value) -> Bool { rowReduced.contains(value) }
   func buffer(of value: Value) -> BufferID? { inputs[value].map { BufferID($0) } }
+
+  /// The operation of a value that only places or makes up elements: it is written out wherever it is read.
+  func freeOperation(making value: Value) -> Operation? { free[value] }
 
   /// Elements a row of the value has.
   func inner(_ value: Value) -> Int { function.type(of: value).count / rows }

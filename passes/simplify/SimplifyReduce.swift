@@ -49,16 +49,16 @@ extension Pattern {
   private static let reduceOfBroadcast = Pattern("reduce-of-broadcast", on: Reduce.self) { outer, rewriter throws(NoMatch) in
     let inner = try rewriter.definition(of: outer[0], as: Broadcast.self)
     let (new, reduced) = (Set(inner.op.axes), Set(outer.op.axes))
-    try rewriter.require(!new.isDisjoint(with: reduced), "reduces no new axis")
     let shape = inner.op.shape
     let count = new.intersection(reduced).reduce(1) { $0 * shape[$1] }
     try rewriter.require(count > 0, "of no elements")
     let kept = shape.indices.filter { !new.contains($0) }
     let axes = kept.indices.filter { reduced.contains(kept[$0]) }
     let type = rewriter.type(of: inner[0])
-    try rewriter.require(!type.dtype.isHalf || outer.op.kind != .sum || axes.isEmpty, "the sum would be rounded twice")
+    let isRoundedTwice = type.dtype.isHalf && outer.op.kind == .sum && count > 1 && !axes.isEmpty
+    try rewriter.require(!isRoundedTwice, "the sum would be rounded twice")
     var x = try rewriter.emit(Reduce(outer.op.kind, axes: axes), inner[0])
-    if outer.op.kind == .sum {
+    if outer.op.kind == .sum && count > 1 {
       let small = rewriter.type(of: x)
       let times = small.dtype.isFloat ? Constant(Double(count), small) : Constant(integer: Int64(count), small)
       x = try rewriter.emit(Binary(.multiply), x, rewriter.emit(times))

@@ -86,7 +86,8 @@ extension Scalar {
     switch self {
     case .variable(let variable): loops = dependencies(variable)
     case .position(let position), .load(_, _, let position, _): loops = position.loops(dependencies)
-    case .float, .integer, .boolean, .unary, .binary, .compare, .select, .fusedMultiplyAdd, .convert, .bitcast, .round: break
+    case .float, .integer, .boolean, .unary, .binary, .compare, .select, .fusedMultiplyAdd, .convert, .bitcast, .round:
+      break
     }
     forEachPart { loops.formUnion($0.loops(dependencies)) }
     return loops

@@ -1,5 +1,5 @@
 extension Module {
-  /// What a function takes, with everything it runs.
+  /// What a function takes, with everything it runs. The module is one that the verifier accepts.
   public func cost(of function: Function) -> Cost {
     var counter = FunctionCounter(self)
     return counter.cost(of: function)
@@ -17,7 +17,9 @@ private struct Work {
   var isView = false
 
   var cost: Cost {
-    Cost(bytesRead: saturated(read.reduce(0, +)), bytesWritten: saturated(written), flops: saturated(flops), launches: launches)
+    Cost(
+      bytesRead: saturated(read.reduce(0, +)), bytesWritten: saturated(written), flops: saturated(flops),
+      launches: launches)
   }
 }
 

@@ -70,7 +70,7 @@ private final class Source {
 
   func requireAllRead() throws(Violation) {
     for field in fields where !asked.contains(field.name) {
-      let hint = nearest(to: field.name, among: Array(asked)).map { "; did you mean '\($0)'?" } ?? ""
+      let hint = didYouMean(field.name, among: Array(asked))
       throw Violation("has no attribute '\(path.isEmpty ? field.name : "\(path).\(field.name)")'\(hint)")
     }
     for child in children { try child.requireAllRead() }
@@ -122,7 +122,9 @@ private final class Source {
     return value
   }
 
-  private func float<F: BinaryFloatingPoint & LosslessStringConvertible & Sendable>(_ type: F.Type) throws(Violation) -> F {
+  private func float<F: BinaryFloatingPoint & LosslessStringConvertible & Sendable>(_ type: F.Type) throws(Violation)
+    -> F
+  {
     switch attribute {
     case .number(let text):
       if let value = F(text), value.isFinite { return value }
@@ -171,7 +173,7 @@ private struct Fields<Key: CodingKey>: KeyedDecodingContainerProtocol {
     try source.field(key.stringValue)?.decode(type, raw: false) ?? false
   }
   func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T { try field(key).decode(type, raw: false) }
-  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws -> KeyedDecodingContainer<Nested> {
+  func nestedContainer<N: CodingKey>(keyedBy type: N.Type, forKey key: Key) throws -> KeyedDecodingContainer<N> {
     try NodeDecoder(source: field(key)).container(keyedBy: type)
   }
   func nestedUnkeyedContainer(forKey key: Key) throws -> any UnkeyedDecodingContainer {

@@ -1,7 +1,7 @@
 /// Writes the stored properties of an op as attributes, through its `Codable` conformance.
 ///
-/// `nil` and `false` are left out, a raw-value enum is a bare word, a `TensorType` is its text, an array is an array and
-/// any other value a group of fields.
+/// `nil` and `false` are left out, a raw-value enum is a bare word, a `TensorType` is its text, an array is an array
+/// and any other value a group of fields.
 public enum AttributeEncoder {
   public static func attributes(of op: any TensorOp) -> [Attribute.Field] {
     let encoder = BoxEncoder()
@@ -31,7 +31,8 @@ private final class Box {
     case .none: nil
     case .leaf(let attribute): attribute
     case .array(let boxes): .array(boxes.compactMap(\.attribute))
-    case .fields(let fields): .fields(fields.compactMap { name, box in box.attribute.map { Attribute.Field(name, $0) } })
+    case .fields(let fields):
+      .fields(fields.compactMap { name, box in box.attribute.map { Attribute.Field(name, $0) } })
     }
   }
 
@@ -59,7 +60,11 @@ private final class Box {
 
   func field(_ name: String) -> Box {
     let box = Box()
-    if case .fields(let fields) = content { content = .fields(fields + [(name, box)]) } else { content = .fields([(name, box)]) }
+    if case .fields(let fields) = content {
+      content = .fields(fields + [(name, box)])
+    } else {
+      content = .fields([(name, box)])
+    }
     return box
   }
 
@@ -112,7 +117,8 @@ private struct Fields<Key: CodingKey>: KeyedEncodingContainerProtocol {
   func encode<T: Encodable>(_ value: T, forKey key: Key) throws {
     try box.field(key.stringValue).encode(value, raw: false)
   }
-  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) -> KeyedEncodingContainer<Nested> {
+  func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) -> KeyedEncodingContainer<Nested>
+  {
     BoxEncoder(box: box.field(key.stringValue)).container(keyedBy: type)
   }
   func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedEncodingContainer {

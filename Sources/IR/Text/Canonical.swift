@@ -27,9 +27,13 @@ private struct Renumbering {
     return use(variable)
   }
 
-  private func use(_ variable: Variable) -> Variable { Variable(variables[variable.id] ?? -1 - variable.id, variable.type) }
+  private func use(_ variable: Variable) -> Variable {
+    Variable(variables[variable.id] ?? -1 - variable.id, variable.type)
+  }
 
-  private func use(_ loop: LoopVariable) -> LoopVariable { LoopVariable(loops[loop.id] ?? -1 - loop.id, below: loop.extent) }
+  private func use(_ loop: LoopVariable) -> LoopVariable {
+    LoopVariable(loops[loop.id] ?? -1 - loop.id, below: loop.extent)
+  }
 
   private mutating func statement(_ statement: Statement) -> Statement {
     switch statement {
@@ -37,7 +41,8 @@ private struct Renumbering {
       let value = scalar(value)
       return .define(declare(variable), value)
     case .accumulator(let variable, let reduction): return .accumulator(declare(variable), reduction)
-    case .accumulate(let variable, let reduction, let value): return .accumulate(use(variable), reduction, scalar(value))
+    case .accumulate(let variable, let reduction, let value):
+      return .accumulate(use(variable), reduction, scalar(value))
     case .store(let buffer, let at, let value): return .store(buffer, position(at), scalar(value))
     case .conditional(let condition, let body): return .conditional(scalar(condition), block(body))
     case .loop(let loop):

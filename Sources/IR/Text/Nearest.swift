@@ -1,9 +1,15 @@
-/// The candidate that is fewest edits away from a misspelt name, if that is close enough to be meant.
-func nearest(to name: String, among candidates: [String]) -> String? {
+/// `; did you mean 'sigmoid'?`, if a candidate is close enough to a misspelt name to be meant; empty otherwise.
+public func didYouMean(_ name: String, among candidates: some Collection<String>, sigil: String = "") -> String {
+  guard let best = nearest(to: name, among: candidates) else { return "" }
+  return "; did you mean '\(sigil.isEmpty ? best : written(sigil, best))'?"
+}
+
+/// The candidate that is fewest edits away.
+private func nearest(to name: String, among candidates: some Collection<String>) -> String? {
   let limit = max(2, name.count / 3)
   let ranked = candidates.sorted().map { (name: $0, distance: editDistance(name, $0, atMost: limit)) }
-  guard let best = ranked.min(by: { $0.distance < $1.distance }), best.distance <= limit, best.distance < name.count else { return nil }
-  return best.name
+  guard let best = ranked.min(by: { $0.distance < $1.distance }) else { return nil }
+  return best.distance <= limit && best.distance < name.count ? best.name : nil
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; `limit + 1` for more than `limit`.

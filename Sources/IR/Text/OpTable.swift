@@ -40,7 +40,7 @@ public struct OpTable: Sendable {
   /// The op of this name with these attributes.
   public func op(named name: String, _ attributes: [Attribute.Field]) throws(Violation) -> any TensorOp {
     guard let decode = decoders[name] else {
-      let hint = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
+      let hint = didYouMean(name, among: names)
       throw Violation("no op is named '\(name)'\(hint)")
     }
     return try decode(AttributeDecoder(attributes))

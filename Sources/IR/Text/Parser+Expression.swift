@@ -20,7 +20,8 @@ extension Parser {
   /// `a < b`; comparisons do not chain.
   private mutating func comparison() throws(Diagnostic) -> Expression {
     let left = try sum()
-    guard case .mark(let mark) = peek.kind, let comparison = Comparison.allCases.first(where: { $0.sign == mark }) else {
+    guard case .mark(let mark) = peek.kind, let comparison = Comparison.allCases.first(where: { $0.sign == mark })
+    else {
       return left
     }
     let token = advance()
@@ -71,7 +72,9 @@ extension Parser {
     case .value: return try load()
     case .word(let name):
       advance()
-      if peek.kind == .mark(.open) { return try nested { parser throws(Diagnostic) in try parser.call(name, at: token) } }
+      if peek.kind == .mark(.open) {
+        return try nested { parser throws(Diagnostic) in try parser.call(name, at: token) }
+      }
       return Expression(scalar: try named(name, at: token), depth: 0)
     case .string, .symbol, .mark, .end: throw unexpected("an expression")
     }
@@ -147,12 +150,13 @@ extension Parser {
       case "convert", "bitcast":
         try expect(.comma)
         let type = try scalarType()
-        result = try combine(first, at: token, name == "convert" ? .convert(first.scalar, type) : .bitcast(first.scalar, type))
+        result = try combine(
+          first, at: token, name == "convert" ? .convert(first.scalar, type) : .bitcast(first.scalar, type))
       case "round":
         try expect(.comma)
         result = try combine(first, at: token, .round(first.scalar, try dtype()))
       default:
-        let hint = nearest(to: name, among: Self.functions).map { "; did you mean '\($0)'?" } ?? ""
+        let hint = didYouMean(name, among: Self.functions)
         throw error("no function is named '\(name)'\(hint)", at: token)
       }
     }

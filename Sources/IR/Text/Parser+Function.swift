@@ -173,7 +173,7 @@ extension Parser {
     var hint = ""
     if case .named(let text) = name {
       let names = scope.values.keys.map(\.given).filter { !$0.isEmpty }
-      hint = nearest(to: text, among: names).map { "; did you mean '\(written("%", $0))'?" } ?? ""
+      hint = didYouMean(text, among: names, sigil: "%")
     }
     throw error("\(token.description) is not defined before here\(hint)", at: token)
   }
@@ -211,9 +211,10 @@ extension Parser {
       advance()
       return .string(text)
     case .mark(.openBracket):
-      return .array(try list(.openBracket, .closeBracket) { parser throws(Diagnostic) in
-        try parser.nested { parser throws(Diagnostic) in try parser.attribute() }
-      })
+      return .array(
+        try list(.openBracket, .closeBracket) { parser throws(Diagnostic) in
+          try parser.nested { parser throws(Diagnostic) in try parser.attribute() }
+        })
     case .mark(.openBrace): return .fields(try attributeFields())
     case .word(let text):
       if following.kind == .mark(.openBracket) || following.kind == .mark(.less) { return .type(try type()) }

@@ -27,8 +27,10 @@ extension Parser {
     kernel.places = [location(of: advance())]
     let name = try symbol()
     kernel.buffers = try list(.open, .close) { parser throws(Diagnostic) in try parser.buffer() }
-    for (number, buffer) in kernel.buffers.enumerated() where kernel.buffers[..<number].contains(where: { $0.name == buffer.name }) {
-      throw source.showing(Diagnostic("@\(name) has two buffers named '\(written("%", buffer.name))'", at: kernel.places[0]))
+    for (number, buffer) in kernel.buffers.enumerated()
+    where kernel.buffers[..<number].contains(where: { $0.name == buffer.name }) {
+      throw source.showing(
+        Diagnostic("@\(name) has two buffers named '\(written("%", buffer.name))'", at: kernel.places[0]))
     }
     let body = try block()
     places.kernels.append(kernel.places)
@@ -201,7 +203,7 @@ extension Parser {
 
   func binding(_ name: String, at token: Token) throws(Diagnostic) -> KernelScope.Binding {
     if let binding = kernel.names[name] { return binding }
-    let hint = nearest(to: name, among: Array(kernel.names.keys)).map { "; did you mean '\($0)'?" } ?? ""
+    let hint = didYouMean(name, among: Array(kernel.names.keys))
     throw error("'\(name)' is not defined here\(hint)", at: token)
   }
 
@@ -218,7 +220,8 @@ extension Parser {
     guard case .value(let name) = peek.kind else { throw unexpected("a buffer") }
     let found = kernel.buffers.firstIndex { $0.name == name.given }
     guard case .named(let text) = name, let found else {
-      let hint = nearest(to: name.given, among: kernel.buffers.map(\.name)).map { "; did you mean '\(written("%", $0))'?" } ?? ""
+      let hint =
+        didYouMean(name.given, among: kernel.buffers.map(\.name), sigil: "%")
       throw error("the kernel has no buffer \(peek.description)\(hint)", at: peek)
     }
     precondition(kernel.buffers[found].name == text, "a buffer is found by its name")

@@ -118,7 +118,9 @@ struct Parser {
 
   /// A number without sign, fraction or type.
   mutating func integer(_ wanted: String = "an integer") throws(Diagnostic) -> Int {
-    guard case .number(let text, suffix: "") = peek.kind, text.utf8.allSatisfy(isDigit) else { throw unexpected(wanted) }
+    guard case .number(let text, suffix: "") = peek.kind, text.utf8.allSatisfy(isDigit) else {
+      throw unexpected(wanted)
+    }
     guard let value = Int(text) else { throw error("the integer \(text) does not fit 64 bits", at: peek) }
     advance()
     return value
@@ -150,7 +152,7 @@ struct Parser {
     let token = peek
     let name = try word("an element type")
     guard let dtype = DType(rawValue: name) else {
-      let hint = nearest(to: name, among: DType.allCases.map(\.rawValue)).map { "; did you mean '\($0)'?" } ?? ""
+      let hint = didYouMean(name, among: DType.allCases.map(\.rawValue))
       throw error("no element type is named '\(name)'\(hint)", at: token)
     }
     return dtype

@@ -51,6 +51,13 @@ struct KernelPrinter {
 
   init(buffers: [String]) { self.buffers = buffers }
 
+  /// The first line of a statement, with the numbers it has.
+  static func headline(of statement: Statement, in kernel: Kernel) -> String {
+    var printer = KernelPrinter(buffers: kernel.buffers.map { written("%", $0.name) })
+    printer.write([statement])
+    return printer.lines.split(separator: "\n").first.map { String($0.drop { $0 == " " }) } ?? ""
+  }
+
   fileprivate mutating func write(_ body: [Statement]) {
     for statement in body { write(statement) }
   }
@@ -66,7 +73,8 @@ struct KernelPrinter {
   private mutating func write(_ statement: Statement) {
     switch statement {
     case .define(let variable, let value): line("\(variable.name) = \(text(value))")
-    case .accumulator(let variable, let reduction): line("\(reduction.rawValue) \(variable.name): \(variable.type.rawValue)")
+    case .accumulator(let variable, let reduction):
+      line("\(reduction.rawValue) \(variable.name): \(variable.type.rawValue)")
     case .accumulate(let variable, let reduction, let value):
       line("\(variable.name) \(reduction.rawValue)= \(text(value))")
     case .store(let buffer, let position, let value): line("store \(name(buffer))[\(text(position))], \(text(value))")
@@ -108,7 +116,9 @@ struct KernelPrinter {
   }
 
   private func text(_ scalar: Scalar, in wanted: Precedence = .comparison) -> String {
-    func infix(_ l: Scalar, _ sign: String, _ r: Scalar, _ own: Precedence, _ left: Precedence, _ right: Precedence) -> String {
+    func infix(_ l: Scalar, _ sign: String, _ r: Scalar, _ own: Precedence, _ left: Precedence, _ right: Precedence)
+      -> String
+    {
       let text = "\(text(l, in: left)) \(sign) \(text(r, in: right))"
       return own.rawValue < wanted.rawValue ? "(\(text))" : text
     }

@@ -88,7 +88,9 @@ private struct FunctionPrinter {
     let callee = operation.op.calledName
     if let callee { line += " " + written("@", callee) }
     if !operation.operands.isEmpty { line += " " + operation.operands.map { names[$0.index] }.joined(separator: ", ") }
-    let attributes = AttributeEncoder.attributes(of: operation.op).filter { callee == nil || !Self.implied.contains($0.name) }
+    let attributes = AttributeEncoder.attributes(of: operation.op).filter {
+      callee == nil || !Self.implied.contains($0.name)
+    }
     if !attributes.isEmpty { line += " {" + attributes.map(\.description).joined(separator: ", ") + "}" }
     let types = operation.results.map { function.type(of: $0).description }
     if !types.isEmpty { line += " : " + types.joined(separator: ", ") }

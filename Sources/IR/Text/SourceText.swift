@@ -37,7 +37,9 @@ public struct SourceText: Sendable {
 
   /// The diagnostic with the line it points at, if it points into this text.
   public func showing(_ diagnostic: Diagnostic) -> Diagnostic {
-    guard diagnostic.line == nil, diagnostic.location.isKnown, diagnostic.location.file == file else { return diagnostic }
+    guard diagnostic.line == nil, diagnostic.location.isKnown, diagnostic.location.file == file else {
+      return diagnostic
+    }
     var shown = diagnostic
     // One column a character: a tab would move the caret.
     shown.line = line(diagnostic.location.line).map { String($0.map { $0 == "\t" ? " " : $0 }) }

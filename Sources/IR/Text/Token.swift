@@ -52,7 +52,9 @@ func written(_ sigil: String, _ name: String) -> String {
 
 /// Names may hold letters, digits and `_`, after the first character also `.`, `/` and `-`; digits alone are a number.
 private func isPlain(_ name: String) -> Bool {
-  guard let first = name.utf8.first, isLetter(first) || isDigit(first), name.utf8.allSatisfy(isNameByte) else { return false }
+  guard let first = name.utf8.first, isLetter(first) || isDigit(first), name.utf8.allSatisfy(isNameByte) else {
+    return false
+  }
   return !name.utf8.allSatisfy(isDigit) && !name.contains("//") && !name.contains("->")
 }
 

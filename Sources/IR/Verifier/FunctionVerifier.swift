@@ -43,7 +43,9 @@ struct FunctionVerifier {
   private func verifyOperations() throws(Diagnostic) {
     var defined = [Bool](repeating: false, count: function.valueCount)
     func define(_ value: Value, at location: Location?) throws(Diagnostic) {
-      guard defined.indices.contains(value.index) else { throw wrong("defines a value it has no type for", at: location) }
+      guard defined.indices.contains(value.index) else {
+        throw wrong("defines a value it has no type for", at: location)
+      }
       guard !defined[value.index] else { throw wrong("\(name(value)) is defined twice", at: location) }
       defined[value.index] = true
     }
@@ -107,7 +109,7 @@ struct FunctionVerifier {
   }
 
   private func missing(_ name: String, _ kind: String, among names: [String]) -> Violation {
-    let hint = nearest(to: name, among: names).map { "; did you mean '\(written("@", $0))'?" } ?? ""
+    let hint = didYouMean(name, among: names, sigil: "@")
     return Violation("calls '\(written("@", name))', and the module has no \(kind) of that name\(hint)")
   }
 
@@ -118,7 +120,8 @@ struct FunctionVerifier {
     }
   }
 
-  private func agree(_ wanted: [Kernel.Buffer], _ got: [TensorType], _ callee: String, _ what: String) throws(Violation) {
+  private func agree(_ wanted: [Kernel.Buffer], _ got: [TensorType], _ callee: String, _ what: String) throws(Violation)
+  {
     try require(wanted.count == got.count, "has \(got.count) \(what)s, \(callee) \(wanted.count)")
     for (number, (buffer, type)) in zip(wanted, got).enumerated() {
       try require(type.rows == nil, "has \(type) as \(what) \(number), kernels know dense tensors only")
@@ -131,13 +134,16 @@ struct FunctionVerifier {
   private func verifyDonations() throws(Diagnostic) {
     var taken: [Int: Int] = [:]
     for (parameter, result) in function.donations.sorted(by: { $0.key < $1.key }) {
-      guard function.parameters.indices.contains(parameter) else { throw wrong("donates parameter \(parameter), which is none") }
+      guard function.parameters.indices.contains(parameter) else {
+        throw wrong("donates parameter \(parameter), which is none")
+      }
       guard function.results.indices.contains(result) else {
         throw wrong("\(name(function.parameters[parameter])) is donated to result \(result), which is none")
       }
       let (from, to) = (function.type(of: function.parameters[parameter]), function.type(of: function.results[result]))
       guard from == to else {
-        throw wrong("\(name(function.parameters[parameter])) is \(from) and donated to result \(result), which is \(to)")
+        throw wrong(
+          "\(name(function.parameters[parameter])) is \(from) and donated to result \(result), which is \(to)")
       }
       if let other = taken.updateValue(parameter, forKey: result) {
         throw wrong("parameters \(other) and \(parameter) are donated to the same result \(result)")

@@ -2,15 +2,16 @@
 /// - buffers have names of their own, operands before results before the rest;
 /// - stages are parallel loops and hold none; vector loops hold no loop;
 /// - counters and variables are used where they are defined, and defined once;
-/// - types agree (`Scalar.verifyTypes`), stores go to no input, accumulators are fed by their own reduction and not read
-///   in the vector loop that feeds them;
-/// - no access leaves its buffer, as far as the ranges of loops tell. Guarded loads, conditionals, loops with a limit and
-///   positions with variables are taken at their word.
+/// - types agree (`Scalar.verifyTypes`), stores go to no input, accumulators are fed by their own reduction and not
+///   read in the vector loop that feeds them;
+/// - no access leaves its buffer, as far as the ranges of loops tell. Guarded loads, conditionals, loops with a limit
+///   and positions with variables are taken at their word.
 struct KernelVerifier {
   private let kernel: Kernel
   private let places: [Location]
   /// Statements met so far; the place of the current one stands at this number.
-  private var statement = 0
+  private var number = 0
+  private var current: Statement?
   private var scope = Scope()
 
   private struct Scope {
@@ -34,15 +35,20 @@ struct KernelVerifier {
     self.places = places
   }
 
+  /// Without a place in a text, the statement itself is shown.
   func wrong(_ message: String) -> Diagnostic {
-    Diagnostic("\(written("@", kernel.name)): \(message)", at: statement < places.count ? places[statement] : .unknown)
+    let text = "\(written("@", kernel.name)): \(message)"
+    if number < places.count { return Diagnostic(text, at: places[number]) }
+    guard let current else { return Diagnostic(text) }
+    return Diagnostic("\(text), in '\(KernelPrinter.headline(of: current, in: kernel))'")
   }
 
   mutating func verify() throws(Diagnostic) {
     try verifyBuffers()
     for stage in kernel.body {
       guard case .loop(let loop) = stage, loop.kind == .parallel else {
-        statement += 1
+        number += 1
+        current = stage
         throw wrong("a stage is a parallel loop")
       }
       try verify(stage)
@@ -57,7 +63,9 @@ struct KernelVerifier {
       guard names.insert(buffer.name).inserted else { throw wrong("two buffers are named '\(name)'") }
       guard buffer.count >= 0 else { throw wrong("'\(name)' holds \(buffer.count) elements") }
       let rank = buffer.role == .input ? 0 : buffer.role == .output ? 1 : 2
-      guard rank >= last else { throw wrong("'\(name)' stands after other kinds: inputs come first, then outputs, then the rest") }
+      guard rank >= last else {
+        throw wrong("'\(name)' stands after other kinds: inputs come first, then outputs, then the rest")
+      }
       last = rank
     }
   }
@@ -71,7 +79,8 @@ struct KernelVerifier {
   }
 
   private mutating func verify(_ statement: Statement) throws(Diagnostic) {
-    self.statement += 1
+    number += 1
+    current = statement
     switch statement {
     case .define(let variable, let value):
       try verify(value)
@@ -80,12 +89,16 @@ struct KernelVerifier {
       }
       try define(variable, nil)
     case .accumulator(let variable, let reduction):
-      guard reduction.takes(variable.type) else { throw wrong("'\(reduction.rawValue)' takes no \(variable.type.rawValue)") }
+      guard reduction.takes(variable.type) else {
+        throw wrong("'\(reduction.rawValue)' takes no \(variable.type.rawValue)")
+      }
       try define(variable, reduction)
     case .accumulate(let variable, let reduction, let value):
       try verify(value)
       guard scope.defines(variable) else { throw wrong("variable \(variable.id) is not defined here") }
-      guard let declared = scope.variables[variable.id]?.reduction else { throw wrong("variable \(variable.id) is no accumulator") }
+      guard let declared = scope.variables[variable.id]?.reduction else {
+        throw wrong("variable \(variable.id) is no accumulator")
+      }
       guard declared == reduction else {
         throw wrong("an accumulator of '\(declared.rawValue)' is fed by '\(reduction.rawValue)'")
       }
@@ -96,7 +109,9 @@ struct KernelVerifier {
       let target = try writable(buffer)
       try verify(value)
       let type = ScalarType(target.dtype)
-      guard value.type == type else { throw wrong("'\(target.name)' takes \(type.rawValue), got \(value.type.rawValue)") }
+      guard value.type == type else {
+        throw wrong("'\(target.name)' takes \(type.rawValue), got \(value.type.rawValue)")
+      }
       try verify(position, reaching: 0, in: target)
     case .loop(let loop): try verify(loop)
     case .conditional(let condition, let body):
@@ -168,7 +183,9 @@ struct KernelVerifier {
   /// Neighbours along one axis are adjacent, and rows (or columns) do not overlap.
   private func verify(_ matrix: Product.Matrix, _ rows: Int, _ columns: Int, isLimited: Bool) throws(Diagnostic) {
     let buffer = try buffer(matrix.buffer)
-    guard buffer.dtype.isFloat else { throw wrong("a product takes floats, '\(buffer.name)' holds \(buffer.dtype.rawValue)") }
+    guard buffer.dtype.isFloat else {
+      throw wrong("a product takes floats, '\(buffer.name)' holds \(buffer.dtype.rawValue)")
+    }
     let byRows = matrix.columnStride == 1 && (rows <= 1 || matrix.rowStride >= columns)
     let byColumns = matrix.rowStride == 1 && (columns <= 1 || matrix.columnStride >= rows)
     guard byRows || byColumns else {
@@ -187,7 +204,9 @@ struct KernelVerifier {
   // MARK: Expressions and positions
 
   private func buffer(_ id: BufferID) throws(Diagnostic) -> Kernel.Buffer {
-    guard kernel.buffers.indices.contains(id.index) else { throw wrong("uses buffer \(id.index) of \(kernel.buffers.count)") }
+    guard kernel.buffers.indices.contains(id.index) else {
+      throw wrong("uses buffer \(id.index) of \(kernel.buffers.count)")
+    }
     return kernel.buffers[id.index]
   }
 
@@ -251,14 +270,18 @@ struct KernelVerifier {
   /// The elements from the position to `reach` after it lie in the buffer.
   private func verify(_ position: Position, reaching reach: Int, in buffer: Kernel.Buffer) throws(Diagnostic) {
     try verify(names: position)
-    guard !scope.isConditional, !scope.limited.contains(where: position.depends), let range = position.range else { return }
+    guard !scope.isConditional, !scope.limited.contains(where: position.depends), let range = position.range else {
+      return
+    }
     guard range.lowerBound < 0 || range.upperBound + reach >= buffer.count else { return }
     // Ranges are exact unless a loop occurs twice or in a remainder; then only the corners are sure.
     let corners = [position.corner { _ in 0 }, position.corner { $0.extent - 1 }]
     let touched = position.hasExactRange ? range : (corners.min() ?? 0)...(corners.max() ?? 0)
     guard touched.lowerBound < 0 || touched.upperBound + reach >= buffer.count else { return }
     let last = touched.upperBound + reach
-    throw wrong("'\(written("%", buffer.name))' holds \(buffer.count) elements, the access runs over \(touched.lowerBound)...\(last)")
+    throw wrong(
+      "'\(written("%", buffer.name))' holds \(buffer.count) elements, the access runs over \(touched.lowerBound)...\(last)"
+    )
   }
 }
 

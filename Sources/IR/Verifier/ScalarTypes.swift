@@ -5,7 +5,8 @@ extension UnaryFunction {
     switch self {
     case .negate, .absolute, .floor: type != .bool
     case .not: type != .f32
-    case .squareRoot, .exponential, .logarithm, .sine, .cosine, .tanh, .sigmoid, .erf, .reciprocalSquareRoot: type == .f32
+    case .squareRoot, .exponential, .logarithm, .sine, .cosine, .tanh, .sigmoid, .erf, .reciprocalSquareRoot:
+      type == .f32
     }
   }
 }
@@ -43,12 +44,14 @@ extension Scalar {
     case .load(let buffer, let type, _, let condition):
       try require(buffers.indices.contains(buffer.index), "reads buffer \(buffer.index) of \(buffers.count)")
       let read = ScalarType(buffers[buffer.index].dtype)
-      try require(read == type, "reads \(type.rawValue) from '\(buffers[buffer.index].name)', which gives \(read.rawValue)")
+      try require(
+        read == type, "reads \(type.rawValue) from '\(buffers[buffer.index].name)', which gives \(read.rawValue)")
       if let condition { try require(condition.type == .bool, "a guard is bool, not \(condition.type.rawValue)") }
     case .unary(let function, let a):
       try require(function.takes(a.type), "'\(function.rawValue)' takes no \(a.type.rawValue)")
     case .binary(let function, let a, let b):
-      try require(a.type == b.type, "'\(function.rawValue)' wants equal types, got \(a.type.rawValue) and \(b.type.rawValue)")
+      try require(
+        a.type == b.type, "'\(function.rawValue)' wants equal types, got \(a.type.rawValue) and \(b.type.rawValue)")
       try require(function.takes(a.type), "'\(function.rawValue)' takes no \(a.type.rawValue)")
     case .compare(let comparison, let a, let b):
       let sign = comparison.sign.rawValue

@@ -9,7 +9,9 @@ public func verify(_ module: Module, places: Places = Places()) throws(Diagnosti
   }
   for (number, kernel) in module.kernels.enumerated() {
     var verifier = KernelVerifier(kernel, number < places.kernels.count ? places.kernels[number] : [])
-    guard names.insert(kernel.name).inserted else { throw verifier.wrong("a kernel or function of this name exists already") }
+    guard names.insert(kernel.name).inserted else {
+      throw verifier.wrong("a kernel or function of this name exists already")
+    }
     try verifier.verify()
   }
   try verifyCalls(module, places)
@@ -56,6 +58,8 @@ private func verifyCalls(_ module: Module, _ places: Places) throws(Diagnostic) 
   }
   guard let circular = waiting.firstIndex(where: { !$0.isEmpty }) else { return }
   let function = module.functions[circular]
-  let call = function.operations.first { ($0.op as? Region).flatMap { numbers[$0.callee] }.map(waiting[circular].contains) == true }
+  let call = function.operations.first {
+    ($0.op as? Region).flatMap { numbers[$0.callee] }.map(waiting[circular].contains) == true
+  }
   throw Diagnostic("@\(function.name) runs itself", at: call?.location ?? .unknown)
 }

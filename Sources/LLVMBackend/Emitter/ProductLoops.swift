@@ -38,16 +38,35 @@ struct ProductLoops {
     }
   }
 
+  /// Whether only along k the elements of both operands lie side by side, or C is a single column.
+  static func isDot(_ product: Product) -> Bool {
+    guard product.a.columnStride == 1, product.b.rowStride == 1 else { return false }
+    if product.n == 1 { return true }
+    return product.b.columnStride != 1 && (product.m == 1 || product.a.rowStride != 1)
+  }
+
   mutating func statements() -> [Statement] {
+    guard let limit = product.rowLimit, (limit.range?.lowerBound ?? .min) < product.m else { return loops(upTo: nil) }
+    // The limit of a piece that is not the last lies behind the piece's end.
+    let rows = Variable(nextVariable, .i64)
+    nextVariable += 1
+    let least = Scalar.binary(.minimum, .position(limit), .integer(Int64(product.m), .i64))
+    return [.define(rows, .binary(.maximum, least, .integer(0, .i64)))] + loops(upTo: Position(rows))
+  }
+
+  private mutating func loops(upTo rows: Position?) -> [Statement] {
     let problem = Problem(
-      m: product.m, n: product.n, k: product.k, rowLimit: product.rowLimit, a: product.a, b: product.b, c: product.c)
-    let isDot = product.a.columnStride == 1 && product.b.rowStride == 1
-    if isDot, product.n == 1 || product.b.columnStride != 1 && (product.m == 1 || product.a.rowStride != 1) {
-      return dots(problem)
+      m: product.m, n: product.n, k: product.k, rowLimit: rows, a: product.a, b: product.b, c: product.c)
+    if Self.isDot(product) { return dots(problem) }
+    let runsAlongRows = product.b.columnStride == 1
+    let runsAlongColumns = product.a.rowStride == 1
+    if runsAlongRows && runsAlongColumns {
+      // Either way will do: the stores should be vectors, the vectors full.
+      let isNarrow = product.n < lanes && product.m >= 4 * lanes && product.k >= lanes
+      let isTurned = product.c.columnStride != 1 && product.m >= lanes
+      return outer(isNarrow || isTurned ? problem.transposed : problem)
     }
-    let runsAlongRows = product.b.columnStride == 1 && product.c.columnStride == 1
-    let runsAlongColumns = product.a.rowStride == 1 && product.c.rowStride == 1
-    if runsAlongRows || !runsAlongColumns && product.b.columnStride == 1 { return outer(problem) }
+    if runsAlongRows || !runsAlongColumns { return outer(problem) }
     return outer(problem.transposed)
   }
 
@@ -95,22 +114,36 @@ struct ProductLoops {
   /// Vectors along the columns of C and B: every element of A meets a vector of B.
   private mutating func outer(_ problem: Problem) -> [Statement] {
     let copies = registers >= 32 ? 4 : 2
-    let unroll = max(1, min(copies, problem.n / lanes))
-    let height = max(1, min(registers >= 32 ? 12 : 6, (registers - 6) / unroll))
-    return blocks(problem, height: height) { loops, first, height in
-      let (j, k) = (loops.loop(problem.n), loops.loop(problem.k))
-      let sums = (0..<height).map { _ in loops.variable() }
-      let element = loops.variable()
-      var inner: [Statement] = [.define(element, loops.load(problem.b, Position(k), Position(j)))]
-      for (row, sum) in sums.enumerated() {
-        let factor = loops.load(problem.a, first + row, Position(k))
-        inner.append(.accumulate(sum, .sum, .binary(.multiply, factor, .variable(element))))
-      }
-      var body: [Statement] = sums.map { .accumulator($0, .sum) }
-      body.append(.loop(Loop(k, .serial, inner)))
-      for (row, sum) in sums.enumerated() { body.append(loops.result(problem.c, first + row, Position(j), sum)) }
-      return [.loop(Loop(j, .vector(width: loops.lanes, unroll: unroll), limit: problem.columnLimit, body))]
+    let unroll = max(1, min(copies, (problem.n + lanes - 1) / lanes))
+    let height = max(1, min(registers >= 32 ? 8 : 6, (registers - 6) / unroll))
+    let lanes = lanes
+    func vectors(_ j: LoopVariable, _ body: [Statement]) -> [Statement] {
+      [.loop(Loop(j, .vector(width: lanes, unroll: unroll), limit: problem.columnLimit, body))]
     }
+    if problem.m <= 128 {
+      return blocks(problem, height: height) { loops, first, height in
+        let j = loops.loop(problem.n)
+        return vectors(j, loops.block(problem, first, j, height))
+      }
+    }
+    // Many rows of A pass by one column of vectors of B, which stays in the second cache.
+    let j = loop(problem.n)
+    return vectors(j, blocks(problem, height: height) { loops, first, height in loops.block(problem, first, j, height) })
+  }
+
+  private mutating func block(_ problem: Problem, _ first: Position, _ j: LoopVariable, _ height: Int) -> [Statement] {
+    let k = loop(problem.k)
+    let sums = (0..<height).map { _ in variable() }
+    let element = variable()
+    var inner: [Statement] = [.define(element, load(problem.b, Position(k), Position(j)))]
+    for (row, sum) in sums.enumerated() {
+      let factor = load(problem.a, first + row, Position(k))
+      inner.append(.accumulate(sum, .sum, .binary(.multiply, factor, .variable(element))))
+    }
+    var body: [Statement] = sums.map { .accumulator($0, .sum) }
+    body.append(.loop(Loop(k, .serial, inner)))
+    for (row, sum) in sums.enumerated() { body.append(result(problem.c, first + row, Position(j), sum)) }
+    return body
   }
 
   /// Vectors along k: tiles of dot products.

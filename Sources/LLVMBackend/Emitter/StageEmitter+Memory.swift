@@ -24,7 +24,7 @@ extension StageEmitter {
 
   /// The lanes of a copy that may touch memory, `nil` for all.
   private func mask(_ copy: Int, _ allowed: Lanes?) -> LLVMValueRef? {
-    let scope = vector?.mask?[copy]
+    let scope = vector?.mask[copy]
     guard let allowed, let vector else { return scope }
     let own = spread(allowed, copies: vector.copies)[copy]
     return scope.map { code.and($0, own) } ?? own
@@ -36,7 +36,8 @@ extension StageEmitter {
     let place = code.offset(base(id), element, by: uniform(position))
     var conditions: [LLVMValueRef] = []
     if case .uniform(let value)? = allowed { conditions.append(value) }
-    if let vector, vector.mayBeEmpty, let mask = vector.mask { conditions.append(any(mask)) }
+    // Under a condition of the lanes it may be that none is to touch memory.
+    if let vector, vector.mayBeEmpty { conditions.append(any(vector.mask.compactMap { $0 })) }
     guard let first = conditions.first else { return code.load(element, place, align: size) }
     let condition = conditions.dropFirst().reduce(first) { code.and($0, $1) }
     let safe = code.select(condition, code.bitcast(place, to: code.pointer), zeroPlace())
@@ -132,8 +133,11 @@ extension StageEmitter {
     case .irregular: step = nil
     }
     for copy in 0..<vector.copies {
-      let mask = vector.mask?[copy]
-      if step == 1 {
+      let mask = vector.mask[copy]
+      if step == 1, mask == nil, streamed.contains(id), isAligned(position, dtype) {
+        code.storePastCaches(
+          vectors[copy], place(id, position, step: 1, copy: copy), align: vector.width * dtype.size)
+      } else if step == 1 {
         storeVector(vectors[copy], place(id, position, step: 1, copy: copy), mask, size: dtype.size)
       } else if let mask {
         let places = code.offset(base(id), element, by: offsets(position, copy))

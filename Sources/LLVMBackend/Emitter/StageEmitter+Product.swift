@@ -11,9 +11,8 @@ extension StageEmitter {
     guard vector == nil else { throw unsupported("has a product inside a vector loop") }
     let dtypes = [product.a, product.b, product.c].map { kernel.buffers[$0.buffer.index].dtype }
     guard dtypes.allSatisfy(\.isFloat) else { throw unsupported("multiplies matrices of \(dtypes.map(\.rawValue))") }
-    let work = product.m.multipliedSaturated(by: product.n).multipliedSaturated(by: product.k)
-    if work == 0 && product.accumulates || product.m == 0 || product.n == 0 { return }
-    if dtypes.allSatisfy({ $0 == .f32 }), work >= Self.libraryThreshold {
+    if product.m == 0 || product.n == 0 || product.k == 0 && product.accumulates { return }
+    if dtypes.allSatisfy({ $0 == .f32 }), isForLibrary(product) {
       callLibrary(product)
       return
     }
@@ -24,8 +23,15 @@ extension StageEmitter {
     try emit(loops.statements())
   }
 
-  /// Multiplications from which the library is faster than loops.
-  private static var libraryThreshold: Int { 1 << 15 }
+  /// Whether the library is faster than loops, which run near the peak of the multipliers while one operand stays in the second
+  /// cache. It copies operands to where it likes them: that pays for short dot products, whose sums across lanes
+  /// cost most, and where an operand of a megabyte is read for many rows. Measured with AVX-512.
+  private func isForLibrary(_ product: Product) -> Bool {
+    let (m, n, k) = (product.m, product.n, product.k)
+    let isShort = k < 256 && m >= 8 && n >= 8 && m.multipliedSaturated(by: n * k) >= 1 << 12
+    if isShort && ProductLoops.isDot(product) { return true }
+    return min(m, n) >= 256 && n.multipliedSaturated(by: k) > 1 << 18
+  }
 
   private func callLibrary(_ product: Product) {
     let rows = product.rowLimit.map { minimum(code.integer(Int64(product.m)), uniform($0)) } ?? code.integer(Int64(product.m))

@@ -92,7 +92,7 @@ extension StageEmitter {
       code.move(to: done)
     case .varying(let conditions):
       guard var inner = vector else { preconditionFailure("conditions vary only inside vector loops") }
-      inner.mask = zip(conditions, inner.mask ?? conditions).map { code.and($0, $1) }
+      inner.mask = zip(conditions, inner.mask).map { condition, mask in mask.map { code.and($0, condition) } ?? condition }
       inner.mayBeEmpty = true
       try scoped { () throws(Diagnostic) in
         self.vector = inner
@@ -116,7 +116,7 @@ extension StageEmitter {
     }
     let start = vector.map { code.splat(identity, $0.width) } ?? identity
     for slot in slots { code.write(start, to: slot) }
-    return Accumulator(slots: slots, type: type, isVector: vector != nil)
+    return Accumulator(slots: slots, type: type, isVector: vector != nil, mask: vector?.mask ?? [])
   }
 
   private func accumulate(_ variable: Variable, _ reduction: Reduction, _ scalar: Scalar) throws(Diagnostic) {
@@ -135,8 +135,11 @@ extension StageEmitter {
     case .varying(let vectors):
       guard accumulator.isVector else { throw unsupported("feeds lanes to an accumulator that is declared in a scalar block of the loop") }
       for (copy, value) in vectors.enumerated() {
-        let kept = vector?.mask.map { code.select($0[copy], value, read[copy]) } ?? value
-        code.write(kept, to: accumulator.slots[copy])
+        guard let mask = vector?.mask[copy], mask != accumulator.mask[copy] else {
+          code.write(value, to: accumulator.slots[copy])
+          continue
+        }
+        code.write(code.select(mask, value, read[copy]), to: accumulator.slots[copy])
       }
     }
   }

@@ -2,15 +2,15 @@
 internal import CLLVM
 import IR
 
-/// Vector loops: a main part of `copies` vectors an iteration, single vectors, and one vector with some lanes masked.
+/// Vector loops: a main part of `copies` vectors an iteration, then what is left, its last vector with some lanes masked.
 extension StageEmitter {
   func emit(_ loop: Loop, lanes: Int, unroll: Int) throws(Diagnostic) {
     let extent = loop.variable.extent
     let width = width(extent, lanes)
-    let copies = max(1, min(unroll, extent / width, 16))
+    let copies = max(1, min(unroll, (extent + width - 1) / width, 16))
     let fed = Fed(by: loop.body).accumulators
     let outer = accumulators
-    let start = VectorScope(loop: loop.variable, width: width, copies: copies, index: code.integer(0))
+    let start = VectorScope(loop: loop.variable, width: width, copies: copies, index: code.integer(0), mask: Array(repeating: nil, count: copies))
     for (variable, reduction) in fed {
       guard outer[variable] != nil else { throw unsupported("feeds accumulator \(variable.id) outside its block") }
       accumulators[variable] = try accumulator(variable, reduction, vector: start)
@@ -18,13 +18,9 @@ extension StageEmitter {
 
     if loop.limit == nil {
       let whole = extent / (width * copies) * (width * copies)
-      let vectors = extent / width * width
-      try pieces(loop, width, copies, from: 0, to: whole)
-      try pieces(loop, width, 1, from: whole, to: vectors)
-      if vectors < extent {
-        let mask = (0..<width).map { code.integer(vectors + $0 < extent ? 1 : 0, code.i1) }
-        try piece(loop, width, 1, at: code.integer(Int64(vectors)), mask: code.constants(mask))
-      }
+      if whole > 0 { try pieces(loop, width, copies, to: whole) }
+      let left = extent - whole
+      if left > 0 { try piece(loop, width, masks(left, width), at: code.integer(Int64(whole))) }
     } else {
       try limited(loop, width, copies)
     }
@@ -47,15 +43,23 @@ extension StageEmitter {
     return fitsOnce && target.hasMaskedMemory ? width * 2 : width
   }
 
-  private func pieces(_ loop: Loop, _ width: Int, _ copies: Int, from start: Int, to end: Int) throws(Diagnostic) {
-    if start >= end { return }
-    if end - start == width * copies {
-      try piece(loop, width, copies, at: code.integer(Int64(start)), mask: nil)
+  /// For each vector that `left` lanes need, the lanes that take part.
+  private func masks(_ left: Int, _ width: Int) -> [LLVMValueRef?] {
+    stride(from: 0, to: left, by: width).map { start in
+      if left - start >= width { return nil }
+      return code.constants((0..<width).map { code.integer(start + $0 < left ? 1 : 0, code.i1) })
+    }
+  }
+
+  private func pieces(_ loop: Loop, _ width: Int, _ copies: Int, to end: Int) throws(Diagnostic) {
+    let all = [LLVMValueRef?](repeating: nil, count: copies)
+    if end == width * copies {
+      try piece(loop, width, all, at: code.integer(0))
       return
     }
-    let (first, last) = (code.integer(Int64(start)), code.integer(Int64(end)))
-    try counted(from: first, to: last, by: width * copies, runs: true) { (index) throws(Diagnostic) in
-      try self.piece(loop, width, copies, at: index, mask: nil)
+    let last = code.integer(Int64(end))
+    try counted(from: code.integer(0), to: last, by: width * copies, runs: true) { (index) throws(Diagnostic) in
+      try self.piece(loop, width, all, at: index)
     }
   }
 
@@ -69,24 +73,23 @@ extension StageEmitter {
     if copies > 1 {
       done = code.subtract(end, code.remainderUnsigned(end, code.integer(Int64(width * copies))))
       try counted(from: none, to: done, by: width * copies, runs: nil) { (index) throws(Diagnostic) in
-        try self.piece(loop, width, copies, at: index, mask: nil)
+        try self.piece(loop, width, Array(repeating: nil, count: copies), at: index)
       }
     }
     let vectors = code.and(end, code.integer(Int64(-width)))
     try counted(from: done, to: vectors, by: width, runs: nil) { (index) throws(Diagnostic) in
-      try self.piece(loop, width, 1, at: index, mask: nil)
+      try self.piece(loop, width, [nil], at: index)
     }
     try counted(from: vectors, to: end, by: width, runs: nil) { (index) throws(Diagnostic) in
       let left = self.code.splat(self.code.subtract(end, index), width)
       let mask = self.code.compare(self.code.ramp(self.code.i64, width), LLVMIntSLT, left)
-      try self.piece(loop, width, 1, at: index, mask: mask)
+      try self.piece(loop, width, [mask], at: index)
     }
   }
 
-  private func piece(_ loop: Loop, _ width: Int, _ copies: Int, at index: LLVMValueRef, mask: LLVMValueRef?) throws(Diagnostic) {
+  private func piece(_ loop: Loop, _ width: Int, _ masks: [LLVMValueRef?], at index: LLVMValueRef) throws(Diagnostic) {
     try scoped { () throws(Diagnostic) in
-      let mask = mask.map { [$0] }
-      self.vector = VectorScope(loop: loop.variable, width: width, copies: copies, index: index, mask: mask)
+      self.vector = VectorScope(loop: loop.variable, width: width, copies: masks.count, index: index, mask: masks)
       try self.emit(loop.body)
     }
   }

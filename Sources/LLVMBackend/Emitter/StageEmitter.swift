@@ -16,7 +16,7 @@ struct VectorScope {
   /// The loop's counter in the first lane of the first copy.
   let index: LLVMValueRef
   /// Lanes that take part, for each copy; all of them where absent.
-  var mask: [LLVMValueRef]?
+  var mask: [LLVMValueRef?]
   /// Whether it may be that no lane takes part.
   var mayBeEmpty = false
 }
@@ -26,6 +26,8 @@ struct Accumulator {
   let slots: [LLVMValueRef]
   let type: LLVMTypeRef
   let isVector: Bool
+  /// The lanes that took part where it was declared: what the others hold is never read.
+  let mask: [LLVMValueRef?]
 }
 
 /// Writes one stage of a kernel as a function `(buffers, begin, end, scratch)` that does the iterations begin ..< end of
@@ -46,6 +48,8 @@ final class StageEmitter {
   var values: [Variable: Lanes] = [:]
   var accumulators: [Variable: Accumulator] = [:]
   var vector: VectorScope?
+  /// Outputs whose whole vectors are written past the caches.
+  var streamed: Set<BufferID> = []
   private var zeros: LLVMValueRef?
 
   init(_ name: String, _ stage: Loop, of kernel: Kernel, places: LocalPlaces, target: CPUTarget, in code: CodeBuilder) throws(Diagnostic) {
@@ -58,11 +62,22 @@ final class StageEmitter {
     scratch = parameters[3]
     var end = parameters[2]
     if let limit = stage.limit { end = minimum(end, uniform(limit)) }
-    try counted(from: parameters[1], to: end, by: 1, runs: nil) { (index) throws(Diagnostic) in
+    let candidates = StreamedOutputs(of: kernel, in: stage, target).buffers
+    if candidates.isEmpty {
+      try iterations(of: stage, from: parameters[1], to: end)
+    } else {
+      try eitherWay(candidates) { () throws(Diagnostic) in
+        try self.iterations(of: stage, from: parameters[1], to: end)
+      }
+    }
+    code.end()
+  }
+
+  private func iterations(of stage: Loop, from start: LLVMValueRef, to end: LLVMValueRef) throws(Diagnostic) {
+    try counted(from: start, to: end, by: 1, runs: nil) { (index) throws(Diagnostic) in
       self.loops[stage.variable] = index
       try self.emit(stage.body)
     }
-    code.end()
   }
 
   func unsupported(_ what: String) -> Diagnostic { Diagnostic("kernel '\(kernel.name)' \(what)") }

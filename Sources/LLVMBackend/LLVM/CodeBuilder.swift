@@ -215,6 +215,18 @@ final class CodeBuilder {
     LLVMSetAlignment(store, UInt32(align))
   }
 
+  /// A store that goes past the caches; the place is aligned to the whole vector.
+  func storePastCaches(_ value: LLVMValueRef, _ place: LLVMValueRef, align: Int) {
+    let store: LLVMValueRef = LLVMBuildStore(builder, value, bitcast(place, to: LLVMPointerType(LLVMTypeOf(value), 0)))
+    LLVMSetAlignment(store, UInt32(align))
+    var one: LLVMValueRef? = integer(1, i32)
+    let kind = LLVMGetMDKindIDInContext(context, "nontemporal", 11)
+    LLVMSetMetadata(store, kind, LLVMMDNodeInContext(context, &one, 1))
+  }
+
+  /// The address as a number.
+  func address(_ pointer: LLVMValueRef) -> LLVMValueRef { LLVMBuildPtrToInt(builder, pointer, i64, "") }
+
   func read(_ slot: LLVMValueRef, _ type: LLVMTypeRef) -> LLVMValueRef { LLVMBuildLoad2(builder, type, slot, "") }
   func write(_ value: LLVMValueRef, to slot: LLVMValueRef) { LLVMBuildStore(builder, value, slot) }
 

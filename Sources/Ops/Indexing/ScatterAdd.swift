@@ -2,8 +2,8 @@ import IR
 
 /// Adds rows into a table of zeros: `y[ids[k], r…] += values[k, r…]`, in the order of `k`.
 ///
-/// A number outside of the table adds nothing. The kernel is parallel over pieces of the columns, so that every sum has
-/// one order and no atomics are needed; it writes the whole table.
+/// A number outside of the table adds nothing. The kernel is parallel over pieces of the table, so that every sum
+/// has one order and no atomics are needed; it writes the whole table. Sums of bf16 and f16 are rounded at each addition.
 public struct ScatterAdd: TensorOp {
   public var name: String { "scatter_add" }
   public let rows: Int
@@ -25,14 +25,15 @@ public struct ScatterAdd: TensorOp {
 
   public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands[0], operands[1]) } }
 
-  /// The table falls into up to 16 pieces, of columns if rows are long and of rows otherwise; each reads all ids.
+  /// The table falls into up to 16 pieces, ranges of rows if it has enough and else of columns; each reads all ids.
   private func kernel(_ ids: TensorType, _ values: TensorType) -> Kernel {
     let k = KernelBuilder()
     let width = values.shape.dropFirst().reduce(1, *)
     let (i, v) = (k.input("ids", ids), k.input("values", values))
     let y = k.output("y", values.with(shape: [rows, width]))
-    let columns = max(1, pieces(of: width, by: max(32, pieces(of: width, by: 16))))
-    let ranges = min(max(1, rows), 16 / columns)
+    // Each range of rows goes through all ids, which is worth it where rows are longer than there are ranges.
+    let ranges = min(max(1, rows), width < 16 ? 4 : 16)
+    let columns = max(1, min(16 / ranges, width / 32))
     let (chunk, range) = (pieces(of: width, by: columns), pieces(of: rows, by: ranges))
     k.stage(below: columns * ranges) { piece in
       let (firstColumn, firstRow) = (piece % columns * chunk, piece / columns * range)

@@ -25,70 +25,16 @@ public struct TopK: TensorOp {
 
   public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] { try scatterBack(&g) }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands[0]) } }
-
-  /// Each line keeps its `k` largest so far in order; blocks with an element that beats the last of them are gone through.
-  private func kernel(_ x: TensorType) -> Kernel {
-    let b = KernelBuilder()
-    let extent = x.shape[x.rank - 1]
-    let lines = x.shape.dropLast().reduce(1, *)
-    let result = x.with(shape: [lines, k])
-    let (from, values) = (b.input("x", x), b.output("values", result))
-    let places = b.output("indices", result.with(.i64))
-    guard k > 0 else { return b.kernel(name) }
-    let keptValues = b.buffer("kept", ScalarType(x.dtype).dtype, k, .local)
-    let keptPlaces = b.buffer("places", .i64, k, .local)
-
-    /// Puts an element among the first `kept`; all that it beats move one up, the one at `last` leaves.
-    func insert(_ element: Scalar, _ place: Position, among kept: Position, last: Position) -> [Statement] {
-      let rank = b.variable(.i64)
-      let count = b.lanes(below: k, limit: kept) { other in
-        let beaten = element.isLarger(than: b.load(keptValues, other))
-        return [.accumulate(rank, .sum, .select(beaten, .int(0), .int(1)))]
-      }
-      let shift = b.loop(below: k, limit: last - Position(rank)) { step in
-        let to = last - step
-        return [
-          .store(keptValues, to, b.load(keptValues, to + -1)), .store(keptPlaces, to, b.load(keptPlaces, to + -1)),
-        ]
-      }
-      return [
-        .accumulator(rank, .sum), count, shift, .store(keptValues, Position(rank), element),
-        .store(keptPlaces, Position(rank), .position(place)),
-      ]
+  public func lower(_ operands: [TensorType]) -> Lowering {
+    let x = operands[0]
+    return .kernel {
+      let b = KernelBuilder()
+      let result = x.with(shape: [x.shape.dropLast().reduce(1, *), k])
+      let (from, values) = (b.input("x", x), b.output("values", result))
+      let places = b.output("indices", result.with(.i64))
+      if k > 0 { Selection(x, k, b).emit(from, into: values, places) }
+      return b.kernel(name)
     }
-
-    b.stage(below: lines) { line in
-      let start = line * extent
-      let fill = b.loop(below: k) { place in
-        let (define, element) = b.define(b.load(from, start + place))
-        return [define] + insert(.variable(element), place, among: place, last: place)
-      }
-      func beatsLast(_ element: Scalar) -> Scalar { element.isLarger(than: b.load(keptValues, Position(k - 1))) }
-      // The others in blocks: most have no element that beats the last one kept.
-      let rest = extent - k
-      let block = min(64, max(1, rest))
-      let improve = b.loop(below: pieces(of: rest, by: block)) { number in
-        let first = number * block + k
-        let largest = b.variable(ScalarType(x.dtype))
-        let scan = b.lanes(below: block, limit: Position(extent) - first) { step in
-          [.accumulate(largest, .maximum, b.load(from, start + first + step))]
-        }
-        let improveBlock = b.loop(below: block, limit: Position(extent) - first) { step in
-          let place = first + step
-          let (define, element) = b.define(b.load(from, start + place))
-          let put = insert(.variable(element), place, among: Position(k), last: Position(k - 1))
-          return [define, .conditional(beatsLast(.variable(element)), put)]
-        }
-        return [.accumulator(largest, .maximum), scan, .conditional(beatsLast(.variable(largest)), [improveBlock])]
-      }
-      let write = b.lanes(below: k) { rank in
-        let at = line * k + rank
-        return [.store(values, at, b.load(keptValues, rank)), .store(places, at, b.load(keptPlaces, rank))]
-      }
-      return [fill, improve, write]
-    }
-    return b.kernel(name)
   }
 
   public static let samples: [Sample] = [

@@ -58,40 +58,12 @@ public struct MergeRows: TensorOp {
     let (count, width) = (ids.count, values.shape[1])
     let (i, v) = (k.input("ids", ids), k.input("values", values))
     let (newIDs, y) = (k.output("merged_ids", ids), k.output("merged_values", values))
-    let sorted = k.buffer("sorted", .i64, count, .workspace)
-    let order = k.buffer("order", .i64, count, .workspace)
+    let sort = RadixSort(count, k)
+    sort.emit(i)
+    let (sorted, order) = (sort.sorted, sort.order)
     let starts = k.buffer("starts", .i64, count + 1, .workspace)
     let found = k.buffer("found", .i64, 1, .workspace)
-    // Without their sign bit negative numbers are larger than all others, and go to the end.
-    MergeSort(lines: 1, extent: count, dtype: .i64) {
-      let flip = Scalar.integer(.min, .i64)
-      return .compare(.less, .binary(.xor, $0, flip), .binary(.xor, $1, flip))
-    }.emit(i, into: sorted, order, k)
-
-    k.stage(below: 1) { _ in
-      let scan = k.loop(below: count) { place in
-        let (define, id) = k.define(k.load(sorted, place))
-        let inside = Scalar.compare(.greater, .position(place), .int(0))
-        let before = k.load(sorted, place + -1, where: inside)
-        // At the first place there is no number before, and 0 is read instead of it.
-        let differs = Scalar.compare(.notEqual, before, .variable(id))
-        let begins = Scalar.binary(.or, differs, .compare(.equal, .position(place), .int(0)))
-        let isRow = Scalar.compare(.greaterOrEqual, .variable(id), .int(0))
-        let (defineSlot, slot) = k.define(k.load(found, Position(0)))
-        let next = Scalar.binary(.add, .variable(slot), .int(1))
-        let note: [Statement] = [
-          defineSlot, .store(starts, Position(slot), .position(place)), .store(found, Position(0), next),
-        ]
-        // Where the next number would begin: the end of this one.
-        let (defineEnd, end) = k.define(k.load(found, Position(0)))
-        let close = Statement.store(starts, Position(end), .position(place + 1))
-        return [
-          define,
-          .conditional(isRow, [.conditional(begins, note), defineEnd, close]),
-        ]
-      }
-      return [.store(found, Position(0), .int(0)), scan]
-    }
+    emitStarts(sort, into: starts, count: found, k)
 
     let sums = RunningSums(k, values.dtype, count: width, into: y)
     k.stage(below: count) { slot in
@@ -113,6 +85,61 @@ public struct MergeRows: TensorOp {
       ] + sums.finish(first)
     }
     return k.kernel(name)
+  }
+
+  /// Notes where every number begins among the sorted ones, how many there are, and where the last one ends.
+  private func emitStarts(_ sort: RadixSort, into starts: BufferID, count found: BufferID, _ k: KernelBuilder) {
+    let heads = k.buffer("heads", .i64, sort.pieceCount, .workspace)
+    let rows = k.buffer("rows", .i64, sort.pieceCount, .workspace)
+    func isRow(_ place: Position) -> Scalar { .compare(.greaterOrEqual, k.load(sort.sorted, place), .int(0)) }
+    func isHead(_ place: Position) -> Scalar {
+      let hasOneBefore = Scalar.compare(.greater, .position(place), .int(0))
+      let before = k.load(sort.sorted, place + -1, where: hasOneBefore)
+      let differs = Scalar.compare(.notEqual, before, k.load(sort.sorted, place))
+      return .binary(.and, isRow(place), .binary(.or, differs, .unary(.not, hasOneBefore)))
+    }
+    k.stage(below: sort.pieceCount) { piece in
+      let (headSum, rowSum) = (k.variable(.i64), k.variable(.i64))
+      let scan = sort.each(in: piece, lanes: true) { place in
+        [
+          .accumulate(headSum, .sum, .select(isHead(place), .int(1), .int(0))),
+          .accumulate(rowSum, .sum, .select(isRow(place), .int(1), .int(0))),
+        ]
+      }
+      return [
+        .accumulator(headSum, .sum), .accumulator(rowSum, .sum), scan, .store(heads, piece, .variable(headSum)),
+        .store(rows, piece, .variable(rowSum)),
+      ]
+    }
+    k.stage(below: 1) { _ in
+      let sums = k.buffer("row_sums", .i64, 2, .local)
+      let run = k.loop(below: sort.pieceCount) { piece in
+        let (defineSlot, slot) = k.define(k.load(sums, Position(0)))
+        let (defineOwn, own) = k.define(k.load(heads, piece))
+        return [
+          defineSlot, defineOwn, .store(heads, piece, .variable(slot)),
+          .store(sums, Position(0), .binary(.add, .variable(slot), .variable(own))),
+          .store(sums, Position(1), .binary(.add, k.load(sums, Position(1)), k.load(rows, piece))),
+        ]
+      }
+      let (defineCount, count) = k.define(k.load(sums, Position(0)))
+      return [
+        .store(sums, Position(0), .int(0)), .store(sums, Position(1), .int(0)), run, defineCount,
+        .store(found, Position(0), .variable(count)), .store(starts, Position(count), k.load(sums, Position(1))),
+      ]
+    }
+    k.stage(below: sort.pieceCount) { piece in
+      let next = k.buffer("next", .i64, 1, .local)
+      let write = sort.each(in: piece) { place in
+        let (defineSlot, slot) = k.define(k.load(next, Position(0)))
+        let note: [Statement] = [
+          defineSlot, .store(starts, Position(slot), .position(place)),
+          .store(next, Position(0), .binary(.add, .variable(slot), .int(1))),
+        ]
+        return [.conditional(isHead(place), note)]
+      }
+      return [.store(next, Position(0), k.load(heads, piece)), write]
+    }
   }
 
   public static let samples: [Sample] = rowSamples.map { Sample(Self(), $0) } + [

@@ -17,8 +17,12 @@ public struct CaseFile: Sendable {
   private let special: [String: Tolerance]
 
   public enum Group: String, Hashable, Sendable, CaseIterable {
-    case parameter = "param/", input = "input/", output = "output/", cotangent = "cotangent/"
-    case parameterGradient = "grad/param/", inputGradient = "grad/input/"
+    case parameter = "param/"
+    case input = "input/"
+    case output = "output/"
+    case cotangent = "cotangent/"
+    case parameterGradient = "grad/param/"
+    case inputGradient = "grad/input/"
   }
 
   /// How far a tensor may be off: `absolute + relative · max|want|`.

@@ -32,7 +32,9 @@ public struct CaseVerdict: Hashable, Sendable {
   public var failures: [Line] { lines.filter { !$0.outcome.isGood } }
   /// The tensor with the largest error for its size.
   public var worst: Line? {
-    lines.filter { $0.outcome != .skipped }.max { $0.relative < $1.relative || ($1.relative.isNaN && !$0.relative.isNaN) }
+    lines.filter { $0.outcome != .skipped }.max {
+      $0.relative < $1.relative || ($1.relative.isNaN && !$0.relative.isNaN)
+    }
   }
 
   /// One line, and one more for every tensor that fails (or every tensor).
@@ -86,7 +88,8 @@ extension CaseFile {
     let rule = tolerance(for: name)
     let allowed = want.type.dtype.isFloat ? rule.absolute + rule.relative * scale : 0
     func line(_ error: Double, _ outcome: CaseVerdict.Outcome) -> CaseVerdict.Line {
-      CaseVerdict.Line(name: name, error: error, relative: scale > 0 ? error / scale : error, allowed: allowed, outcome: outcome)
+      CaseVerdict.Line(
+        name: name, error: error, relative: scale > 0 ? error / scale : error, allowed: allowed, outcome: outcome)
     }
     guard let found else { return line(0, optional.contains(name) ? .skipped : .missing) }
     guard found.type.shape == want.type.shape || (found.type.count == 1 && want.type.count == 1),

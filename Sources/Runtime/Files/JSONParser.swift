@@ -233,7 +233,9 @@ private struct JSONParser {
       throw error("unknown escape \\\(found)", at: place)
     }
     var code = try hexadecimal()
-    if code & 0xfc00 == 0xd800, at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u") {
+    if code & 0xfc00 == 0xd800, at + 1 < bytes.count, bytes[at] == UInt8(ascii: "\\"),
+      bytes[at + 1] == UInt8(ascii: "u")
+    {
       at += 2
       let low = try hexadecimal()
       guard low & 0xfc00 == 0xdc00 else { throw error("half of a surrogate pair", at: place) }

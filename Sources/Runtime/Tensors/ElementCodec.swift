@@ -2,7 +2,14 @@ import IR
 
 /// How files store elements; the raw values are the names safetensors gives them.
 public enum TensorFormat: String, Hashable, Sendable, CaseIterable {
-  case f64 = "F64", f32 = "F32", f16 = "F16", bf16 = "BF16", i64 = "I64", i32 = "I32", u8 = "U8", bool = "BOOL"
+  case f64 = "F64"
+  case f32 = "F32"
+  case f16 = "F16"
+  case bf16 = "BF16"
+  case i64 = "I64"
+  case i32 = "I32"
+  case u8 = "U8"
+  case bool = "BOOL"
 
   public init(_ dtype: DType) {
     switch dtype {
@@ -35,8 +42,11 @@ public enum TensorFormat: String, Hashable, Sendable, CaseIterable {
 
 /// Elements between memory (little endian, any alignment) and Swift's numbers.
 enum ElementCodec {
-  static func decode(_ bytes: UnsafeRawBufferPointer, _ format: TensorFormat, into values: UnsafeMutableBufferPointer<Double>) {
-    precondition(bytes.count == values.count * format.size, "\(values.count) elements of \(format.rawValue) have as many bytes")
+  static func decode(
+    _ bytes: UnsafeRawBufferPointer, _ format: TensorFormat, into values: UnsafeMutableBufferPointer<Double>
+  ) {
+    precondition(
+      bytes.count == values.count * format.size, "\(values.count) elements of \(format.rawValue) have as many bytes")
     func each(_ element: (Int) -> Double) {
       for index in values.indices { values.initializeElement(at: index, to: element(index)) }
     }
@@ -53,8 +63,11 @@ enum ElementCodec {
   }
 
   /// Floats are truncated; what no integer can hold becomes 0.
-  static func decode(_ bytes: UnsafeRawBufferPointer, _ format: TensorFormat, into values: UnsafeMutableBufferPointer<Int64>) {
-    precondition(bytes.count == values.count * format.size, "\(values.count) elements of \(format.rawValue) have as many bytes")
+  static func decode(
+    _ bytes: UnsafeRawBufferPointer, _ format: TensorFormat, into values: UnsafeMutableBufferPointer<Int64>
+  ) {
+    precondition(
+      bytes.count == values.count * format.size, "\(values.count) elements of \(format.rawValue) have as many bytes")
     func each(_ element: (Int) -> Int64) {
       for index in values.indices { values.initializeElement(at: index, to: element(index)) }
     }
@@ -72,11 +85,15 @@ enum ElementCodec {
     }
   }
 
-  static func encode(_ values: UnsafeBufferPointer<Double>, as dtype: DType, into bytes: UnsafeMutableRawBufferPointer) {
-    precondition(bytes.count == values.count * dtype.size, "\(values.count) elements of \(dtype.rawValue) have as many bytes")
+  static func encode(_ values: UnsafeBufferPointer<Double>, as dtype: DType, into bytes: UnsafeMutableRawBufferPointer)
+  {
+    precondition(
+      bytes.count == values.count * dtype.size, "\(values.count) elements of \(dtype.rawValue) have as many bytes")
     switch dtype {
     case .f32:
-      for (index, value) in values.enumerated() { bytes.storeBytes(of: Float(value), toByteOffset: index * 4, as: Float.self) }
+      for (index, value) in values.enumerated() {
+        bytes.storeBytes(of: Float(value), toByteOffset: index * 4, as: Float.self)
+      }
     case .f16:
       for (index, value) in values.enumerated() {
         bytes.storeBytes(of: Half(Float(value)).bits, toByteOffset: index * 2, as: UInt16.self)
@@ -90,9 +107,11 @@ enum ElementCodec {
   }
 
   static func encode(_ values: UnsafeBufferPointer<Int64>, as dtype: DType, into bytes: UnsafeMutableRawBufferPointer) {
-    precondition(bytes.count == values.count * dtype.size, "\(values.count) elements of \(dtype.rawValue) have as many bytes")
+    precondition(
+      bytes.count == values.count * dtype.size, "\(values.count) elements of \(dtype.rawValue) have as many bytes")
     switch dtype {
-    case .i64: for (index, value) in values.enumerated() { bytes.storeBytes(of: value, toByteOffset: index * 8, as: Int64.self) }
+    case .i64:
+      for (index, value) in values.enumerated() { bytes.storeBytes(of: value, toByteOffset: index * 8, as: Int64.self) }
     case .i32:
       for (index, value) in values.enumerated() {
         bytes.storeBytes(of: Int32(truncatingIfNeeded: value), toByteOffset: index * 4, as: Int32.self)
@@ -113,7 +132,9 @@ enum ElementCodec {
   }
 
   /// Elements of one kind as another that `accepts` allows.
-  static func convert(_ bytes: UnsafeRawBufferPointer, _ format: TensorFormat, into memory: UnsafeMutableRawBufferPointer, _ dtype: DType) {
+  static func convert(
+    _ bytes: UnsafeRawBufferPointer, _ format: TensorFormat, into memory: UnsafeMutableRawBufferPointer, _ dtype: DType
+  ) {
     let count = bytes.count / format.size
     withUnsafeTemporaryAllocation(of: Int64.self, capacity: count) { scratch in
       if dtype.isFloat {

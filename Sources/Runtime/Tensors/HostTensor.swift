@@ -91,7 +91,8 @@ extension HostTensor {
 
   /// A float tensor; as many elements as the type has.
   public init(_ type: TensorType, doubles: [Double]) throws(Diagnostic) {
-    precondition(type.dtype.isFloat && doubles.count == type.count, "\(type) has \(type.count) floats, got \(doubles.count)")
+    precondition(
+      type.dtype.isFloat && doubles.count == type.count, "\(type) has \(type.count) floats, got \(doubles.count)")
     try self.init(type) { memory in
       doubles.withUnsafeBufferPointer { ElementCodec.encode($0, as: type.dtype, into: memory) }
     }
@@ -99,7 +100,8 @@ extension HostTensor {
 
   /// An integer or bool tensor; as many elements as the type has. Integers wrap, bools are "not zero".
   public init(_ type: TensorType, integers: [Int64]) throws(Diagnostic) {
-    precondition(!type.dtype.isFloat && integers.count == type.count, "\(type) has \(type.count) integers, got \(integers.count)")
+    precondition(
+      !type.dtype.isFloat && integers.count == type.count, "\(type) has \(type.count) integers, got \(integers.count)")
     try self.init(type) { memory in
       integers.withUnsafeBufferPointer { ElementCodec.encode($0, as: type.dtype, into: memory) }
     }

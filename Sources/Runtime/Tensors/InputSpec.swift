@@ -79,7 +79,8 @@ public struct InputSpec: Hashable, Sendable, CustomStringConvertible {
     let words = text.split(separator: ",", omittingEmptySubsequences: false).map { word in
       word.drop { $0 == " " }
     }
-    try require(words.count == 1 || words.count == type.count, "\(type) wants 1 or \(type.count) elements, got \(words.count)")
+    try require(
+      words.count == 1 || words.count == type.count, "\(type) wants 1 or \(type.count) elements, got \(words.count)")
     if type.dtype.isFloat {
       var values: [Double] = []
       for word in words {
@@ -141,7 +142,8 @@ public struct InputSpec: Hashable, Sendable, CustomStringConvertible {
 
   private func converted(_ tensor: HostTensor, to wanted: TensorType?) throws(Diagnostic) -> HostTensor {
     guard let wanted, wanted != tensor.type else { return tensor }
-    guard wanted.shape == tensor.type.shape, ElementCodec.accepts(TensorFormat(tensor.type.dtype), as: wanted.dtype) else {
+    guard wanted.shape == tensor.type.shape, ElementCodec.accepts(TensorFormat(tensor.type.dtype), as: wanted.dtype)
+    else {
       throw Diagnostic("input '\(description)': wants \(wanted), got \(tensor.type)")
     }
     return try tensor.converted(to: wanted.dtype)

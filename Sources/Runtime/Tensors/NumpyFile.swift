@@ -31,7 +31,8 @@ public enum NumpyFile {
       throw Diagnostic("\(path): \(header.descriptor) of shape \(shape): wants \(wanted) bytes, got \(file.size)")
     }
     let type = TensorType(format.dtype, shape)
-    let stored = try HostTensor(header.isFortran ? type.with(shape: shape.reversed()) : type) { memory throws(Diagnostic) in
+    let stored = try HostTensor(header.isFortran ? type.with(shape: shape.reversed()) : type) {
+      memory throws(Diagnostic) in
       if format == .f64 || format == .bool {
         let bytes = try file.bytes(count * format.size, at: start)
         bytes.withUnsafeBytes { ElementCodec.convert($0, format, into: memory, format.dtype) }
@@ -115,7 +116,9 @@ private struct NumpyHeader {
     }
     skipSpace()
     try require(at == bytes.count, "something follows the header's dictionary")
-    try require(seen.count == 3, "the header wants the keys descr, fortran_order and shape, got \(seen.sorted().joined(separator: ", "))")
+    try require(
+      seen.count == 3,
+      "the header wants the keys descr, fortran_order and shape, got \(seen.sorted().joined(separator: ", "))")
   }
 
   private mutating func readDescriptor() throws(Violation) {

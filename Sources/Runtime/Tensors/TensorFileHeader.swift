@@ -18,14 +18,17 @@ struct TensorFileHeader {
     let prefix = try file.bytes(8, at: 0)
     let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= UInt64(Self.maximumLength) else {
-      throw Diagnostic("\(path): is no safetensors file: its header has \(length) bytes, at most \(Self.maximumLength) are allowed")
+      throw Diagnostic(
+        "\(path): is no safetensors file: its header has \(length) bytes, at most \(Self.maximumLength) are allowed")
     }
     let headerLength = Int(length)
     guard headerLength <= file.size - 8 else {
       throw Diagnostic("\(path): is cut short: its header has \(headerLength) bytes, and \(file.size - 8) follow")
     }
     let text = try file.bytes(headerLength, at: 8)
-    guard text.first == UInt8(ascii: "{") else { throw Diagnostic("\(path): is no safetensors file: its header is no object") }
+    guard text.first == UInt8(ascii: "{") else {
+      throw Diagnostic("\(path): is no safetensors file: its header is no object")
+    }
     let header = try JSON(parsing: text, file: path, maximumValues: 16 * Self.maximumEntries)
     let object = try header.object()
     guard object.members.count <= Self.maximumEntries else {
@@ -47,7 +50,8 @@ struct TensorFileHeader {
       guard entry.bytes.lowerBound == end else {
         let problem = entry.bytes.lowerBound < end ? "overlaps the tensor before it" : "leaves a gap before it"
         throw Diagnostic(
-          "\(path): tensor '\(entry.name)': \(problem): wants to begin at \(end - dataStart), got \(entry.bytes.lowerBound - dataStart)")
+          "\(path): tensor '\(entry.name)': \(problem): wants to begin at \(end - dataStart), got \(entry.bytes.lowerBound - dataStart)"
+        )
       }
       end = entry.bytes.upperBound
     }
@@ -56,9 +60,12 @@ struct TensorFileHeader {
     }
   }
 
-  private func entry(_ name: String, _ value: JSON, dataStart: Int, dataLength: Int) throws(Diagnostic) -> TensorFile.Entry {
+  private func entry(_ name: String, _ value: JSON, dataStart: Int, dataLength: Int) throws(Diagnostic)
+    -> TensorFile.Entry
+  {
     guard name.utf8.count <= Self.maximumNameLength else {
-      throw Diagnostic("\(path): a tensor's name has \(name.utf8.count) bytes, at most \(Self.maximumNameLength) are allowed")
+      throw Diagnostic(
+        "\(path): a tensor's name has \(name.utf8.count) bytes, at most \(Self.maximumNameLength) are allowed")
     }
     do throws(Diagnostic) {
       try value.rejectKeys(except: ["dtype", "shape", "data_offsets"])

@@ -42,11 +42,13 @@ extension TensorFile {
         throw Diagnostic("\(path): cannot be written: tensor '\(item.name)' is row-sparse")
       }
       let end = offset + item.type.bytes
-      header.set(item.name, [
-        "dtype": .string(TensorFormat(item.type.dtype).rawValue),
-        "shape": .array(item.type.shape.map { .integer($0) }),
-        "data_offsets": [.integer(offset), .integer(end)],
-      ])
+      header.set(
+        item.name,
+        [
+          "dtype": .string(TensorFormat(item.type.dtype).rawValue),
+          "shape": .array(item.type.shape.map { .integer($0) }),
+          "data_offsets": [.integer(offset), .integer(end)],
+        ])
       offset = end
     }
     var text = Array(JSON.object(header).text().utf8)
@@ -68,7 +70,9 @@ extension TensorFile {
     }
   }
 
-  public static func write(_ tensors: [String: HostTensor], metadata: [String: String] = [:], to path: String) throws(Diagnostic) {
+  public static func write(_ tensors: [String: HostTensor], metadata: [String: String] = [:], to path: String)
+    throws(Diagnostic)
+  {
     try write(tensors.map { Item($0, $1) }, metadata: metadata, to: path)
   }
 }

@@ -49,7 +49,8 @@ public struct TextData: Sendable {
   public func check(length: Int, for part: Part = .training) throws(Diagnostic) {
     let count = range(part).count
     guard length > 0, count > length else {
-      throw Diagnostic("\(source): its \(part.rawValue) part has \(count) bytes, windows of \(length) want at least \(length + 1)")
+      throw Diagnostic(
+        "\(source): its \(part.rawValue) part has \(count) bytes, windows of \(length) want at least \(length + 1)")
     }
   }
 
@@ -61,7 +62,8 @@ public struct TextData: Sendable {
 
   /// Where the windows of a training step begin.
   public func starts(step: Int, batch: Int, length: Int, seed: UInt64) -> [Int] {
-    precondition(length > 0 && training.count > length && step >= 0 && batch >= 0, "windows fit the text and steps count from 0")
+    precondition(
+      length > 0 && training.count > length && step >= 0 && batch >= 0, "windows fit the text and steps count from 0")
     let windows = windows(length: length)
     // The slack lets every pass begin elsewhere, so that no byte is always the first of its window.
     let slack = min(length, training.count - windows * length)

@@ -1,0 +1,164 @@
+import Compiler
+import DSL
+import Foundation
+import IR
+import Models
+import Runtime
+
+/// Trains a small language model with dynamic hyper-connections and its plain-residual twin on the same batches.
+///
+/// Both start from the same random numbers wherever they have a tensor in common; with hyper-connections, what is written
+/// to the streams starts smaller by √n, as the paper has it. They take turns step by step, so that both have seen the
+/// same text whenever it ends.
+public struct Demo {
+  public struct Options {
+    /// A text file, or `dict-gcide`.
+    public var data: String
+    /// Where curves, logs and models go.
+    public var folder: String
+    public var steps: Int
+    /// The whole demo ends within this time, if need be with fewer steps.
+    public var minutes: Double
+    public var batches: Trainer.Batches
+    public var target: CompileTarget
+    public var compile: CompileOptions
+    /// Bytes of the sample.
+    public var sample: Int
+
+    public init(
+      data: String = TextData.Dictionary.name, folder: String = "demo-out", steps: Int = 500, minutes: Double = 4.5,
+      batches: Trainer.Batches = Trainer.Batches(batch: 8, length: 256, seed: 1), target: CompileTarget,
+      compile: CompileOptions = CompileOptions(), sample: Int = 400
+    ) {
+      self.data = data
+      self.folder = folder
+      self.steps = steps
+      self.minutes = minutes
+      self.batches = batches
+      self.target = target
+      self.compile = compile
+      self.sample = sample
+    }
+  }
+
+  private let options: Options
+  private let output: Terminal
+  private let status: Terminal
+  private let isInterrupted: () -> Bool
+  private let start = ContinuousClock.now
+
+  public init(
+    _ options: Options, output: Terminal = .standardOutput, status: Terminal = .standardError,
+    isInterrupted: @escaping () -> Bool = { InterruptFlag.isSet }
+  ) {
+    self.options = options
+    self.output = output
+    self.status = status
+    self.isInterrupted = isInterrupted
+  }
+
+  /// Seconds that validation, plots and the sample may take at the end.
+  private static let reserve = 25.0
+  private var seconds: Double { (ContinuousClock.now - start).inSeconds }
+
+  /// Does it all, and says whether it came to its last step.
+  public func run() throws(Diagnostic) -> Bool {
+    try makeFolder(options.folder)
+    let data = try TextData(options.data)
+    let size = Show.count(Double(data.training.count))
+    status.write("text: \(data.source), \(size) bytes to train on, \(Show.count(Double(data.validation.count))) to validate on\n")
+    let plain = try DemoTwin(.plain, on: data, options)
+    let hyper = try DemoTwin(.hyper, on: data, options)
+    let twins = [plain, hyper]
+    for twin in twins {
+      let parameters = twin.trainer.configuration.program.parameters.reduce(0) { $0 + $1.type.count }
+      status.write(
+        "\(twin.model.name): \(Show.count(Double(parameters))) parameters, compiled in \(tenths(twin.compileSeconds)) s\n")
+    }
+    let finished = try train(twins)
+    let validation = try twins.map { (twin) throws(Diagnostic) in try twin.trainer.validationLoss(batches: 16) }
+    try plot(twins)
+    for (twin, loss) in zip(twins, validation) { output.write(result(of: twin, validation: loss)) }
+    output.write(comparison(validation))
+    for twin in twins { output.write(traffic(of: twin)) }
+    for twin in twins {
+      try ModelDirectory.write(
+        twin.trainer.configuration.json, try twin.trainer.tensors(), to: "\(options.folder)/\(twin.model.fileName)")
+    }
+    try sample(validation[1] <= validation[0] ? hyper : plain)
+    output.write(
+      "\nIn \(options.folder): loss.svg, \(twins.map { "\($0.model.fileName).jsonl" }.joined(separator: ", ")), and the models "
+        + "\(twins.map(\.model.fileName).joined(separator: ", ")). \(Show.duration(seconds)) in all.\n")
+    return finished
+  }
+
+  /// Trains step by step in turns; false if it was interrupted.
+  private func train(_ twins: [DemoTwin]) throws(Diagnostic) -> Bool {
+    var progress = TrainingProgress(total: options.steps, to: status)
+    var isWhole = true
+    for step in 1...max(1, options.steps) {
+      if options.steps < step { break }
+      for twin in twins { try twin.advance() }
+      let tokens = twins.reduce(0) { $0 + $1.trainer.tokensPerStep }
+      let details = [(name: "plain", value: Show.loss(twins[0].losses[step - 1]))]
+      progress.advance(to: step, loss: twins[1].losses[step - 1], units: tokens, details: details)
+      if isInterrupted() {
+        isWhole = false
+        break
+      }
+      if seconds > options.minutes * 60 - Self.reserve {
+        progress.note("\(step) of \(options.steps) steps fit into \(tenths(options.minutes)) minutes")
+        break
+      }
+    }
+    progress.finish()
+    return isWhole
+  }
+
+  private func plot(_ twins: [DemoTwin]) throws(Diagnostic) {
+    let raw = twins.map { LossPlot.Curve($0.model.name, $0.losses) }
+    let title = "Loss in nats per byte"
+    try LossPlot(title: title, raw).writeSVG(to: "\(options.folder)/loss.svg")
+    let smooth = raw.map { LossPlot.Curve($0.name, LossPlot.smoothed($0.points)) }
+    let (width, color) = (min(output.width(), 100), output.usesColor)
+    output.write("\n" + LossPlot(title: title, smooth).text(width: width, height: 20, color: color) + "\n")
+  }
+}
+
+// MARK: What is said in the end
+
+extension Demo {
+  private func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
+
+  private func result(of twin: DemoTwin, validation: Double) -> String {
+    let name = twin.model.name.padding(toLength: 26, withPad: " ", startingAt: 0)
+    return "\(name) training loss \(Show.loss(twin.recentLoss)), validation loss \(Show.loss(validation)), "
+      + "\(tenths(twin.stepMilliseconds)) ms a step\n"
+  }
+
+  private func comparison(_ validation: [Double]) -> String {
+    let gain = validation[0] - validation[1]
+    let words = gain >= 0 ? "lower" : "higher"
+    return "At equal tokens the loss with hyper-connections is \(Show.loss(abs(gain))) \(words).\n\n"
+  }
+
+  /// What a step moves through memory, written operation by operation and as it was fused.
+  private func traffic(of twin: DemoTwin) -> String {
+    guard let (written, compiled) = twin.trainer.traffic else { return "" }
+    let ratio = Double(written.bytes) / Double(max(1, compiled.bytes))
+    return "A step of '\(twin.model.name)' \(Cost.change(from: written, to: compiled)): "
+      + "\(written.launches) operations became \(compiled.launches) kernels, \(tenths(ratio)) times less memory traffic.\n"
+  }
+
+  private func sample(_ twin: DemoTwin) throws(Diagnostic) {
+    let sampler = try TextSampler(
+      twin.trainer.configuration.program, try twin.trainer.tensors(), context: twin.trainer.length, for: options.target,
+      options: options.compile)
+    let prompt = Array("\n\n".utf8)
+    let bytes = try sampler.extend(
+      prompt, by: options.sample, SamplingOptions(temperature: 0.7, top: 40), seed: twin.trainer.seed)
+    let text = String(decoding: bytes, as: UTF8.self)
+    output.write("\n'\(twin.model.name)' writes:\n\n\(text)\n")
+    try AtomicFile.write(text + "\n", to: "\(options.folder)/sample.txt")
+  }
+}

@@ -1,0 +1,85 @@
+import DSL
+import Foundation
+import IR
+import Models
+import Runtime
+
+/// The checkpoints of a training run: folders `step-00000100`, each a model with the state of its training.
+///
+/// A folder appears whole or not at all, and older ones go only after a newer one is there: whatever ends a run, the
+/// newest checkpoint can be read.
+public struct Checkpoints {
+  public let folder: String
+
+  public init(in folder: String) { self.folder = folder }
+
+  private static let prefix = "step-"
+
+  /// All that are there, oldest first.
+  public var all: [(step: Int, path: String)] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    let found: [(step: Int, path: String)] = names.compactMap { name in
+      guard name.hasPrefix(Self.prefix), let step = Int(name.dropFirst(Self.prefix.count)), step >= 0 else { return nil }
+      return (step, "\(folder)/\(name)")
+    }
+    return found.sorted { $0.step < $1.step }
+  }
+
+  public var newest: (step: Int, path: String)? { all.last }
+
+  /// Writes a checkpoint and removes the oldest beyond `count`.
+  @discardableResult
+  public func write(_ checkpoint: Checkpoint, keeping count: Int) throws(Diagnostic) -> String {
+    let number = String(checkpoint.state.step)
+    let digits = String(repeating: "0", count: max(0, 8 - number.count)) + number
+    let path = "\(folder)/\(Self.prefix)\(digits)"
+    let staged = try StagedFolder(path)
+    try ModelDirectory.writeFiles(checkpoint.json, checkpoint.tensors, in: staged)
+    try TensorFile.write(
+      checkpoint.moments, metadata: checkpoint.state.metadata, to: staged.path(of: Checkpoint.stateName))
+    try staged.commit(replacing: true)
+    for old in all.dropLast(max(1, count)) { removeFolder(old.path) }
+    return path
+  }
+
+  /// Removes what runs that were killed have left unfinished.
+  public func removeUnfinished() {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    for name in names where name.hasPrefix(".\(Self.prefix)") && name.hasSuffix(StagedFolder.suffix) {
+      removeFolder("\(folder)/\(name)")
+    }
+  }
+}
+
+/// All that a training run goes on from.
+public struct Checkpoint {
+  public var json: JSON
+  /// The model's tensors.
+  public var tensors: [String: HostTensor]
+  /// The optimizer's moments, under the names they have in the training step.
+  public var moments: [String: HostTensor]
+  public var state: TrainingState
+
+  static let stateName = "state.safetensors"
+
+  public init(json: JSON, tensors: [String: HostTensor], moments: [String: HostTensor], state: TrainingState) {
+    self.json = json
+    self.tensors = tensors
+    self.moments = moments
+    self.state = state
+  }
+
+  /// Reads a checkpoint's folder.
+  public init(_ path: String) throws(Diagnostic) {
+    let model = try ModelDirectory(path)
+    let file = try TensorFile("\(path)/\(Self.stateName)")
+    state = try TrainingState(file.metadata, of: file.path)
+    var moments: [String: HostTensor] = [:]
+    for parameter in model.program.trained {
+      for name in [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)] {
+        moments[name] = try file.tensor(name, as: parameter.type.with(.f32))
+      }
+    }
+    (json, tensors, self.moments) = (model.json, model.tensors, moments)
+  }
+}

@@ -1,0 +1,85 @@
+import DSL
+import Foundation
+import IR
+import Models
+import Runtime
+
+/// A model as a folder: `config.json`, and `model.safetensors` with every tensor of the model and nothing else.
+public struct ModelDirectory {
+  public let path: String
+  public let json: JSON
+  public let program: Program
+  public let tensors: [String: HostTensor]
+
+  public static let configurationName = "config.json"
+  public static let tensorsName = "model.safetensors"
+
+  /// Reads a model's folder, or the newest checkpoint of a training run's.
+  public init(_ given: String) throws(Diagnostic) {
+    path = try Self.locate(given)
+    json = try JSON(file: "\(path)/\(Self.configurationName)")
+    program = try Program(try Configuration(json))
+    tensors = try program.tensors(from: try TensorFile("\(path)/\(Self.tensorsName)"))
+  }
+
+  private static func locate(_ given: String) throws(Diagnostic) -> String {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder) else {
+      throw Diagnostic("\(given): there is no such folder")
+    }
+    guard isFolder.boolValue else { throw Diagnostic("\(given): a model is a folder with \(configurationName) and \(tensorsName)") }
+    if exists("\(given)/\(configurationName)") { return given }
+    if let newest = Checkpoints(in: given).newest { return newest.path }
+    throw Diagnostic("\(given): is no model: there is neither a \(configurationName) nor a checkpoint")
+  }
+
+  /// Writes a model's folder, whole or not at all; one that is there is replaced.
+  public static func write(_ json: JSON, _ tensors: [String: HostTensor], to path: String) throws(Diagnostic) {
+    let folder = try StagedFolder(path)
+    try writeFiles(json, tensors, in: folder)
+    try folder.commit(replacing: true)
+  }
+
+  static func writeFiles(
+    _ json: JSON, _ tensors: [String: HostTensor], in folder: borrowing StagedFolder
+  ) throws(Diagnostic) {
+    try AtomicFile.write(json.text(pretty: true) + "\n", to: folder.path(of: configurationName))
+    try TensorFile.write(tensors, to: folder.path(of: tensorsName))
+  }
+}
+
+extension Program {
+  /// Every tensor of the model from a file that has them all, converted to the model's types.
+  public func tensors(from file: TensorFile) throws(Diagnostic) -> [String: HostTensor] {
+    let wanted = Set(parameters.map(\.name))
+    let missing = parameters.map(\.name).filter { file.entry($0) == nil }
+    let surplus = file.names.filter { !wanted.contains($0) }
+    var problems: [String] = []
+    if !missing.isEmpty { problems.append("lacks \(named(missing)) of the model") }
+    if !surplus.isEmpty { problems.append("has \(named(surplus)) that the model does not have") }
+    guard problems.isEmpty else { throw Diagnostic("\(file.path): \(problems.joined(separator: " and "))") }
+    var tensors: [String: HostTensor] = [:]
+    for parameter in parameters { tensors[parameter.name] = try file.tensor(parameter.name, as: parameter.type) }
+    return tensors
+  }
+
+  /// `the tensor 'a'`, `3 tensors ('a', 'b', 'c')`; of many the first.
+  private func named(_ names: [String]) -> String {
+    if names.count == 1 { return "the tensor '\(names[0])'" }
+    let shown = names.prefix(8).map { "'\($0)'" }.joined(separator: ", ")
+    return "\(names.count) tensors (\(shown)\(names.count > 8 ? ", …" : ""))"
+  }
+
+  /// Throws if this machine has not the memory for `copies` of all tensors.
+  func checkMemory(copies: Int) throws(Diagnostic) {
+    let bytes = parameters.reduce(0.0) { sum, parameter in
+      sum + parameter.type.shape.reduce(Double(parameter.type.dtype.size)) { $0 * Double($1) }
+    }
+    let needed = bytes * Double(copies)
+    let available = Double(ProcessInfo.processInfo.physicalMemory)
+    guard needed <= available else {
+      let (wanted, has) = (needed / 1e9, available / 1e9)
+      throw Diagnostic(String(format: "the model wants %.1f GB of memory, this machine has %.1f GB", wanted, has))
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import DSL
+import IR
+import Models
+import Runtime
+
+/// A model's `config.json` with all that training it takes.
+public struct TrainingConfiguration {
+  /// The configuration with its key `optimizer`, as checkpoints keep it.
+  public let json: JSON
+  public let program: Program
+  public let optimizer: AdamW
+
+  /// - Parameters:
+  ///   - json: the file.
+  ///   - steps: steps of the whole run, for a schedule that the file does not give.
+  ///   - earlier: the configuration of the checkpoint that is resumed; it gives the optimizer if the file does not.
+  ///   - rate: a learning rate instead of the configured one.
+  public init(
+    _ json: JSON, steps: Int, continuing earlier: JSON? = nil, learningRate rate: Double? = nil
+  ) throws(Diagnostic) {
+    var object = try json.object()
+    if object["optimizer"] == nil {
+      object.set("optimizer", earlier?["optimizer"] ?? Self.usualOptimizer(steps: steps))
+    }
+    if let rate {
+      guard let json = object["optimizer"] else { preconditionFailure("the optimizer was set above") }
+      var optimizer = try json.object()
+      optimizer.set("learning_rate", .number(rate))
+      object.set("optimizer", JSON(.object(optimizer), at: json.location))
+    }
+    self.json = JSON(.object(object), at: json.location)
+    let configuration = try Configuration(self.json)
+    program = try Program(configuration)
+    guard let optimizer = configuration.optimizer else { preconditionFailure("the optimizer was set above") }
+    self.optimizer = optimizer
+    if let earlier {
+      guard Self.model(of: earlier) == Self.model(of: json) else {
+        throw Diagnostic("the checkpoint's model is another than the configuration's; choose another folder", at: json.location)
+      }
+    }
+  }
+
+  /// Warm-up to 1e-3 over a tenth of the run (at most 100 steps), a cosine down to a tenth, decay 0.1, clipping at 1.
+  private static func usualOptimizer(steps: Int) -> JSON {
+    [
+      "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.95, "weight_decay": 0.1, "clip": 1,
+      "warmup": .integer(min(100, steps / 10)), "schedule": "cosine", "total": .integer(max(1, steps)), "final": 0.1,
+    ]
+  }
+
+  /// The configuration without what a run may change.
+  private static func model(of json: JSON) -> JSON {
+    guard case .object(let object) = json.content else { return json }
+    var rest = JSON.Object()
+    for member in object.members where !["optimizer", "training", "generation"].contains(member.key) {
+      rest.set(member.key, member.value)
+    }
+    return .object(rest)
+  }
+}

@@ -1,0 +1,124 @@
+import ArgumentParser
+import Compiler
+import Foundation
+import IR
+import Runtime
+import Training
+
+/// `millrace train`: trains a language model on the bytes of a text.
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a language model on the bytes of a text.",
+    discussion: """
+      Writes checkpoints (step-00000100, …) and log.jsonl to the output folder. A checkpoint is a model's folder with the \
+      state of its training; it is there whole or not at all. Interrupted by Ctrl-C or SIGTERM, it finishes the step, \
+      saves, and ends with code 130; --resume goes on as if nothing had happened, to the last bit.
+      """)
+
+  @Argument(help: "The model's config.json; its key 'optimizer' may be left out.")
+  var config: String
+  @Option(help: ArgumentHelp("A text file (gzip is unpacked), or dict-gcide, Debian's English dictionary.", valueName: "file"))
+  var data: String
+  @Option(help: ArgumentHelp("The folder of checkpoints and log.", valueName: "folder"))
+  var out = "run"
+  @Flag(help: "Go on from the newest checkpoint in the output folder, if there is one.")
+  var resume = false
+
+  @Option(help: "The step to train to (default: the configuration's training.steps, or 1000).")
+  var steps: Int?
+  @Option(help: "Windows in a batch (default: 8).")
+  var batch: Int?
+  @Option(help: "Bytes of a window (default: 256).")
+  var length: Int?
+  @Option(help: "A learning rate instead of the configuration's.")
+  var learningRate: Double?
+  @Option(help: "What initial values and the order of the text follow from (default: 1).")
+  var seed: UInt64?
+  @Option(help: ArgumentHelp("Steps between validations on the last twentieth of the text; 0 for none.", valueName: "steps"))
+  var validateEvery = 100
+  @Option(help: ArgumentHelp("Batches of a validation.", valueName: "count"))
+  var validationBatches = 16
+  @Option(help: ArgumentHelp("Steps between checkpoints; 0 for one at the end only.", valueName: "steps"))
+  var checkpointEvery = 500
+  @Option(help: ArgumentHelp("Checkpoints to keep.", valueName: "count"))
+  var keep = 2
+  @OptionGroup var machine: MachineOptions
+
+  func validate() throws {
+    try check("steps", steps, 0...1 << 40)
+    try check("batch", batch, 1...1 << 20)
+    try check("length", length, 1...1 << 20)
+    try check("learning-rate", learningRate, 0...1e6)
+    try check("validate-every", validateEvery, 0...1 << 40)
+    try check("validation-batches", validationBatches, 1...1 << 40)
+    try check("checkpoint-every", checkpointEvery, 0...1 << 40)
+    try check("keep", keep, 1...1 << 20)
+  }
+
+  func run() throws {
+    let run = try prepared()
+    InterruptFlag.install()
+    defer { InterruptFlag.remove() }
+    var current = run
+    let end = try current.run()
+    let saved = current.lastCheckpoint ?? out
+    switch end {
+    case .finished: say("saved \(saved)")
+    case .interrupted:
+      say("interrupted at step \(current.trainer.step), saved \(saved); go on with --resume")
+      throw ExitCode(130)
+    }
+  }
+
+  private func prepared() throws(Diagnostic) -> TrainingRun {
+    let json = try JSON(file: config)
+    let newest = Checkpoints(in: out).newest
+    if let newest, !resume {
+      throw Diagnostic("\(out): has checkpoints of another run (\(newest.path)); go on with --resume, or choose another --out")
+    }
+    let checkpoint = try newest.map { (newest) throws(Diagnostic) in try Checkpoint(newest.path) }
+    let text = try TextData(data)
+    var steps = 1000
+    if let configured = json["training"]?["steps"] { steps = try configured.int() }
+    if let given = self.steps { steps = given }
+    let configuration = try TrainingConfiguration(
+      json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
+    let trainer: Trainer
+    if let checkpoint {
+      try hold(checkpoint.state)
+      trainer = try Trainer(
+        configuration, on: text, continuing: checkpoint, for: machine.backend, options: machine.compileOptions)
+      say("goes on from \(newest?.path ?? out)")
+    } else {
+      trainer = try Trainer(
+        configuration, on: text, Trainer.Batches(batch: batch ?? 8, length: length ?? 256, seed: seed ?? 1),
+        for: machine.backend, options: machine.compileOptions)
+    }
+    return try TrainingRun(trainer, plan(steps, text, trainer.length), in: out, continuing: checkpoint?.state)
+  }
+
+  private func plan(_ steps: Int, _ text: TextData, _ length: Int) -> TrainingRun.Plan {
+    var every = validateEvery
+    if every > 0, text.validation.count <= length {
+      say("note: the last twentieth of the text has \(text.validation.count) bytes, too few to validate on")
+      every = 0
+    }
+    return TrainingRun.Plan(
+      steps: steps, validateEvery: every, validationBatches: validationBatches, checkpointEvery: checkpointEvery,
+      checkpointsKept: keep)
+  }
+
+  /// Throws if an option says other than the checkpoint does.
+  private func hold(_ state: TrainingState) throws(Diagnostic) {
+    func hold<T: Equatable>(_ name: String, _ given: T?, _ kept: T) throws(Diagnostic) {
+      if let given, given != kept {
+        throw Diagnostic("the checkpoint was trained with --\(name) \(kept), got \(given); leave it out to go on")
+      }
+    }
+    try hold("batch", batch, state.batch)
+    try hold("length", length, state.length)
+    try hold("seed", seed, state.seed)
+  }
+
+  private func say(_ text: String) { Terminal.standardError.write(text + "\n") }
+}

@@ -1,0 +1,53 @@
+import DSL
+import IR
+import Runtime
+
+/// A program worth measuring.
+struct Workload: Sendable {
+  let name: String
+  let summary: String
+  /// What shows that it computes the right thing.
+  let evidence: Evidence
+  /// Traces the program, and differentiates it where that belongs to it.
+  let program: @Sendable () throws(Diagnostic) -> WorkloadProgram
+
+  enum Evidence: Sendable {
+    /// All results of one run.
+    case results
+    /// The result `loss` of the first runs of a training step.
+    case losses(Int)
+  }
+
+  /// Every workload, by name. A new one is a file in `Workloads` and its place here.
+  static let all: [Workload] = [.hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep]
+}
+
+/// A function to run, and what it starts from.
+struct WorkloadProgram: Sendable {
+  let function: Function
+  /// The tensors of the model, which say how they start.
+  let parameters: [Parameter]
+  /// Inputs of integers are below this.
+  let vocabulary: Int
+
+  /// The least a run moves: each parameter and result of the function once.
+  var leastBytes: Int { (function.parameters + function.results).reduce(0) { $0 + function.type(of: $1).bytes } }
+
+  /// The value of a parameter of the function: from the file, or made up in the same way every time.
+  func value(of number: Int, from file: TensorFile?) throws(Diagnostic) -> HostTensor {
+    let name = function.name(of: function.parameters[number])
+    let type = function.type(of: function.parameters[number])
+    if let file, file.entry(name) != nil { return try file.tensor(name, as: type) }
+    if name.hasPrefix("state/") { return try HostTensor(zeros: type) }
+    if let file, !name.hasPrefix("state/") { throw Diagnostic("\(file.path): there is no tensor '\(name)' \(type)") }
+    if let parameter = parameters.first(where: { "param/" + $0.name == name }) {
+      switch parameter.initialValues(seed: 0) {
+      case .floats(let values): return try HostTensor(type, doubles: values.map(Double.init))
+      case .integers(let values): return try HostTensor(type, integers: values)
+      }
+    }
+    if type.dtype.isFloat { return try .random(type, seed: UInt64(number)) }
+    var random = SplitMix64(seed: UInt64(number))
+    return try HostTensor(type, integers: (0..<type.count).map { _ in Int64(random.next() % UInt64(vocabulary)) })
+  }
+}
