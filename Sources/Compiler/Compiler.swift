@@ -21,7 +21,7 @@ extension CompileOptions {
 
 /// A function brought through the passes, with its kernels and its memory plan.
 public struct LoweredProgram: Sendable {
-  /// The function as it was given.
+  /// The function as it was given, row-sparse parameters and results as the two tensors `split-rows` makes of them.
   public let source: Function
   public let module: Module
   public let function: Function
@@ -39,12 +39,22 @@ public func lower(
   let start = clock.now
   var module = Module(functions: [function], kernels: module.kernels)
   let passes = Pipelines.all.filter { $0.isRequired || !options.without.contains($0.name) }
-  var manager = PassManager(passes, observers: observers, limit: options.rewriteLimit)
+  let checks: [any PassObserver] = options.verifiesEach ? [VerifyEach()] : []
+  var manager = PassManager(passes, observers: checks + observers, limit: options.rewriteLimit)
   let reports = try manager.run(on: &module)
   guard let lowered = module.function(named: entry) else { throw Diagnostic("the passes lost @\(entry)") }
   let plan = try MemoryPlan(lowered, in: module)
   return LoweredProgram(
-    source: function, module: module, function: lowered, plan: plan, reports: reports, seconds: (clock.now - start).inSeconds)
+    source: try withoutRows(function), module: module, function: lowered, plan: plan, reports: reports, seconds: (clock.now - start).inSeconds)
+}
+
+/// The function with nothing but ordinary tensors as parameters and results.
+func withoutRows(_ function: Function) throws(Diagnostic) -> Function {
+  guard (function.parameters + function.results).contains(where: { function.type(of: $0).rows != nil }) else { return function }
+  var module = Module(functions: [function])
+  var manager = PassManager([.splitRows])
+  try manager.run(on: &module)
+  return module.functions[0]
 }
 
 extension Duration {

@@ -1,3 +1,4 @@
+import Compiler
 import Foundation
 import IR
 import Ops
@@ -26,11 +27,45 @@ import Testing
     if let gradient = try? program.differentiated() { try check(gradient, seed: seed, hasHalves: program.hasHalves) }
   }
 
-  private func check(_ function: Function, seed: UInt64, hasHalves: Bool) throws {
+  #if LLVM
+    @Test("machine code computes what random programs compute", arguments: seeds.prefix(max(30, seeds.count / 10)))
+    func machineCodeAgrees(seed: UInt64) throws {
+      var program = RandomProgram(seed: seed ^ 0x5eed, operations: 4 + Int(seed % 31))
+      var functions = [program.function]
+      if let gradient = try? program.differentiated() { functions.append(gradient) }
+      for function in functions {
+        let module = Module(functions: [function])
+        let inputs = Self.inputs(of: function, seed: seed)
+        let expected = try Interpreter(module).run("f", inputs)
+        do {
+          let compiled = try CPUProgram(module, entry: "f", options: CompileOptions(cacheDirectory: nil))
+          for (number, literal) in inputs.enumerated() { try compiled.write(HostTensor(literal), to: number) }
+          try compiled.run()
+          for (number, wanted) in expected.flatMap(\.parts).enumerated() {
+            let found = try compiled.result(number).literal
+            let difference = found.difference(from: wanted)
+            guard difference < (program.hasHalves ? 0.05 : 1e-3) else {
+              Issue.record("seed \(seed): machine code changes result \(number) by \(difference) of\n\(module)\n-->\n\(compiled.program.module)")
+              return
+            }
+          }
+        } catch {
+          Issue.record("seed \(seed): \(error)\n\(module)")
+          return
+        }
+      }
+    }
+  #endif
+
+  private static func inputs(of function: Function, seed: UInt64) -> [Literal] {
     var random = Seeded(seed ^ 0xabcdef)
-    let inputs = function.parameters.map {
+    return function.parameters.map {
       Literal.random(function.type(of: $0), integersBelow: RandomProgram.ids, using: &random)
     }
+  }
+
+  private func check(_ function: Function, seed: UInt64, hasHalves: Bool) throws {
+    let inputs = Self.inputs(of: function, seed: seed)
     var module = Module(functions: [function])
     let expected = try Interpreter(module).run("f", inputs)
     for pass in Pipelines.all {
