@@ -19,7 +19,7 @@ public final class EmulatedProgram: Executable {
   public init(_ module: Module, entry: String, options: CompileOptions = CompileOptions()) throws(Diagnostic) {
     program = try lower(module, entry: entry, options: options)
     do throws(Violation) { arena = try Arena(size: max(1, program.plan.bytes)) } catch { throw Diagnostic(error.message) }
-    code = try EmulatedCUDA.compile(program.mapped())
+    code = try EmulatedCUDA.compile(program.mapped(), cacheDirectory: options.cacheDirectory)
     let numbers = Dictionary(uniqueKeysWithValues: program.module.kernels.enumerated().map { ($1.name, $0) })
     stepKernels = program.plan.steps.map { numbers[$0.kernel]! }
   }
