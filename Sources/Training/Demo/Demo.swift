@@ -154,11 +154,11 @@ extension Demo {
     let sampler = try TextSampler(
       twin.trainer.configuration.program, try twin.trainer.tensors(), context: twin.trainer.length, for: options.target,
       options: options.compile)
-    let prompt = Array("\n\n".utf8)
+    let start = "Millrace \\Mill\"race`\\, n.\n   "
     let bytes = try sampler.extend(
-      prompt, by: options.sample, SamplingOptions(temperature: 0.7, top: 40), seed: twin.trainer.seed)
-    let text = String(decoding: bytes, as: UTF8.self)
-    output.write("\n'\(twin.model.name)' writes:\n\n\(text)\n")
+      Array("\n\n\(start)".utf8), by: options.sample, SamplingOptions(temperature: 0.7, top: 40), seed: twin.trainer.seed)
+    let text = start + String(decoding: bytes, as: UTF8.self)
+    output.write("\n'\(twin.model.name)', asked what a millrace is, writes:\n\n\(text)\n")
     try AtomicFile.write(text + "\n", to: "\(options.folder)/sample.txt")
   }
 }
