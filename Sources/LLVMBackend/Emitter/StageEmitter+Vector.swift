@@ -7,8 +7,9 @@ extension StageEmitter {
   func emit(_ loop: Loop, lanes: Int, unroll: Int) throws(Diagnostic) {
     let extent = loop.variable.extent
     let width = width(extent, lanes)
-    let copies = max(1, min(unroll, (extent + width - 1) / width, 16))
     let fed = Fed(by: loop.body).accumulators
+    let most = max(1, min(unroll, (extent + width - 1) / width, 16))
+    let copies = Pressure(of: loop, fed: fed.count).copies(atMost: most, registers: target.registers)
     let outer = accumulators
     let start = VectorScope(loop: loop.variable, width: width, copies: copies, index: code.integer(0), mask: Array(repeating: nil, count: copies))
     for (variable, reduction) in fed {
