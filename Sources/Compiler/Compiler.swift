@@ -4,19 +4,9 @@ import Passes
 import Rewriting
 import Runtime
 
-#if LLVM
-  import LLVMBackend
-#endif
-
 extension CompileOptions {
   /// The folder of compiled kernels: `MILLRACE_CACHE`, or the user's cache folder; `nil` where that is `off`.
-  public static var defaultCacheDirectory: String? {
-    #if LLVM
-      CPUCompiler.defaultCacheDirectory
-    #else
-      nil
-    #endif
-  }
+  public static var defaultCacheDirectory: String? { CacheDirectory.standard }
 }
 
 /// A function brought through the passes, with its kernels and its memory plan.
