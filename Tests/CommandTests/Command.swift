@@ -18,9 +18,20 @@ struct Command {
   static func millrace(
     _ arguments: [String], prefix: String = "", terminatedWhenThereIs file: String? = nil
   ) throws -> Command {
+    try run("millrace", arguments, prefix: prefix, terminatedWhenThereIs: file)
+  }
+
+  /// Runs `ir-dump` in a folder.
+  static func irDump(_ arguments: [String], in folder: String? = nil) throws -> Command {
+    try run("ir-dump", arguments, prefix: folder.map { "cd '\($0)' &&" } ?? "")
+  }
+
+  private static func run(
+    _ name: String, _ arguments: [String], prefix: String = "", terminatedWhenThereIs file: String? = nil
+  ) throws -> Command {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-c", "\(prefix) exec \"$0\" \"$@\"", folder + "/millrace"] + arguments
+    process.arguments = ["-c", "\(prefix) exec \"$0\" \"$@\"", folder + "/" + name] + arguments
     let scratch = try Scratch()
     let (output, errors) = (scratch.path("output"), scratch.path("errors"))
     for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
