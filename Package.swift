@@ -96,7 +96,7 @@ let package = Package(
         .unsafeFlags(llvmLibrary), .linkedLibrary(llvmName, .when(traits: ["LLVM"])),
         .linkedLibrary("openblas", .when(traits: ["LLVM"])),
       ]),
-    .target(name: "CUDABackend", dependencies: ["IR", "Runtime"], swiftSettings: settings),
+    .target(name: "CUDABackend", dependencies: ["IR", "Runtime", "CRuntime"], swiftSettings: settings),
     .target(name: "DSL", dependencies: ["IR", "Ops"], swiftSettings: settings),
     .target(name: "Models", dependencies: ["IR", "Ops", "DSL", "Runtime"], swiftSettings: settings),
     .target(

@@ -23,6 +23,11 @@ void millrace_interrupt_install(void) {
     if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN) continue;
     sigaction(signals[i], &action, NULL);
   }
+  // A parent may have blocked them: runners of tests and jobs do, for the threads they start processes from.
+  sigset_t both;
+  sigemptyset(&both);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&both, signals[i]);
+  pthread_sigmask(SIG_UNBLOCK, &both, NULL);
 }
 
 int millrace_interrupt_signal(void) { return noted; }

@@ -1,6 +1,7 @@
 import CRuntime
 import Foundation
 import IR
+import Runtime
 
 /// Kernels compiled for a GPU and loaded on it. The twin of `EmulatedCUDA`, with addresses of GPU memory.
 public final class CUDAKernels: @unchecked Sendable {
@@ -10,13 +11,14 @@ public final class CUDAKernels: @unchecked Sendable {
   private let functions: [[CUDAFunction]]
   private let scratch: CUDAMemory
 
-  /// Compiles kernels with the mappings that go with them; code is kept on disk where `MILLRACE_CACHE` says so.
+  /// Compiles kernels with the mappings that go with them; code is kept in `cacheDirectory`, if there is one.
   public init(
-    _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], on device: CUDADevice
+    _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], on device: CUDADevice,
+    cacheDirectory: String? = CacheDirectory.standard
   ) throws(Diagnostic) {
     let program: CUDAProgram
     do { program = try CUDAProgram(kernels) } catch { throw Diagnostic(error.message) }
-    let module = try CUDAModule(CUDAKernels.code(of: program.text, for: device.architecture()), on: device)
+    let module = try CUDAModule(CUDAKernels.code(of: program.text, for: device.architecture(), cacheDirectory), on: device)
     var functions: [[CUDAFunction]] = []
     for kernel in program.kernels {
       var stages: [CUDAFunction] = []
@@ -54,10 +56,11 @@ public final class CUDAKernels: @unchecked Sendable {
   }
 
   /// Machine code of a text, from the disk if it was compiled before.
-  private static func code(of text: String, for architecture: NVRTC.Architecture) throws(Diagnostic) -> [UInt8] {
+  private static func code(
+    of text: String, for architecture: NVRTC.Architecture, _ cacheDirectory: String?
+  ) throws(Diagnostic) -> [UInt8] {
     let nvrtc = try NVRTC.load()
-    let folder = ProcessInfo.processInfo.environment["MILLRACE_CACHE"] ?? ""
-    guard !folder.isEmpty, folder != "off" else { return try nvrtc.compile(text, for: architecture) }
+    guard let folder = cacheDirectory else { return try nvrtc.compile(text, for: architecture) }
     let key = sha256("\(nvrtc.version) \(architecture.rawValue)\n\(text)")
     let file = URL(fileURLWithPath: "\(folder)/cuda/\(key).cubin")
     if let found = try? Data(contentsOf: file) { return Array(found) }

@@ -4,19 +4,9 @@ import Passes
 import Rewriting
 import Runtime
 
-#if LLVM
-  import LLVMBackend
-#endif
-
 extension CompileOptions {
   /// The folder of compiled kernels: `MILLRACE_CACHE`, or the user's cache folder; `nil` where that is `off`.
-  public static var defaultCacheDirectory: String? {
-    #if LLVM
-      CPUCompiler.defaultCacheDirectory
-    #else
-      nil
-    #endif
-  }
+  public static var defaultCacheDirectory: String? { CacheDirectory.standard }
 }
 
 /// A function brought through the passes, with its kernels and its memory plan.
@@ -37,7 +27,7 @@ public func lower(
   guard let function = module.function(named: entry) else { throw Diagnostic("there is no function @\(entry)") }
   let clock = ContinuousClock()
   let start = clock.now
-  var module = Module(functions: [function], kernels: module.kernels)
+  var module = module.reachable(from: function)
   let passes = Pipelines.all.filter { $0.isRequired || !options.without.contains($0.name) }
   let checks: [any PassObserver] = options.verifiesEach ? [VerifyEach()] : []
   var manager = PassManager(passes, observers: checks + observers, limit: options.rewriteLimit)
@@ -55,6 +45,20 @@ func withoutRows(_ function: Function) throws(Diagnostic) -> Function {
   var manager = PassManager([.splitRows])
   try manager.run(on: &module)
   return module.functions[0]
+}
+
+extension Module {
+  /// A function with the regions it runs, and all kernels.
+  public func reachable(from function: Function) -> Module {
+    var names: Set<String> = [function.name]
+    var pending = [function]
+    while let next = pending.popLast() {
+      for case let region as Region in next.operations.map(\.op) where names.insert(region.callee).inserted {
+        if let callee = self.function(named: region.callee) { pending.append(callee) }
+      }
+    }
+    return Module(functions: functions.filter { names.contains($0.name) }, kernels: kernels)
+  }
 }
 
 extension Duration {

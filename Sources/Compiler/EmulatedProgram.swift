@@ -18,16 +18,9 @@ public final class EmulatedProgram: Executable {
 
   public init(_ module: Module, entry: String, options: CompileOptions = CompileOptions()) throws(Diagnostic) {
     program = try lower(module, entry: entry, options: options)
-    let kernels = program.module.kernels
-    var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
-    do throws(Violation) {
-      arena = try Arena(size: max(1, program.plan.bytes))
-      for kernel in kernels { mapped.append((kernel, try mapToThreads(kernel))) }
-    } catch {
-      throw Diagnostic(error.message)
-    }
-    code = try EmulatedCUDA.compile(mapped)
-    let numbers = Dictionary(uniqueKeysWithValues: kernels.enumerated().map { ($1.name, $0) })
+    do throws(Violation) { arena = try Arena(size: max(1, program.plan.bytes)) } catch { throw Diagnostic(error.message) }
+    code = try EmulatedCUDA.compile(program.mapped(), cacheDirectory: options.cacheDirectory)
+    let numbers = Dictionary(uniqueKeysWithValues: program.module.kernels.enumerated().map { ($1.name, $0) })
     stepKernels = program.plan.steps.map { numbers[$0.kernel]! }
   }
 

@@ -45,13 +45,7 @@ public final class CPUCompiler: Sendable {
     pool = ThreadPool(threads: threads)
   }
 
-  /// `MILLRACE_CACHE`, or `millrace` where the system keeps caches; `nil` where the variable is empty or "off".
-  public static var defaultCacheDirectory: String? {
-    let environment = ProcessInfo.processInfo.environment
-    if let path = environment["MILLRACE_CACHE"] { return path.isEmpty || path == "off" ? nil : path }
-    if let path = environment["XDG_CACHE_HOME"], path.hasPrefix("/") { return path + "/millrace" }
-    return FileManager.default.homeDirectoryForCurrentUser.path + "/.cache/millrace"
-  }
+  public static var defaultCacheDirectory: String? { CacheDirectory.standard }
 
   public var statistics: Statistics { state.withLock { $0.statistics } }
 

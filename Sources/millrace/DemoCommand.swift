@@ -20,11 +20,11 @@ struct DemoCommand: ParsableCommand {
   @Option(help: "The most the whole demo may take; it ends with fewer steps if need be.")
   var minutes = 4.5
   @Option(help: "Training steps of each model.")
-  var steps = 500
+  var steps = 1500
   @Option(help: "Windows in a batch.")
   var batch = 8
   @Option(help: "Bytes of a window.")
-  var length = 256
+  var length = 128
   @Option(help: "What initial values and the order of the text follow from.")
   var seed: UInt64 = 1
   @OptionGroup var machine: MachineOptions

@@ -50,6 +50,12 @@ struct SpreadSamples: Sendable {
   @Test("products are what the interpreter computes", arguments: Sample.products.indices)
   func products(_ number: Int) throws { try EmulationTests.products.get().check(Sample.products[number], number) }
 
+  static let drawn = (1...60).map { RandomKernels.sample($0) }
+  static let random = Result { try SpreadSamples(drawn) }
+
+  @Test("kernels of random statements wait wherever they must", arguments: drawn.indices)
+  func random(_ number: Int) throws { try EmulationTests.random.get().check(EmulationTests.drawn[number], number) }
+
   @Test("a forgotten barrier shows in some order of threads", arguments: [Sample.reversed(6, 50), .scalarsInPlace(6, 50)])
   func forgottenBarrier(_ sample: Sample) throws {
     var mapping = try mapToThreads(sample.kernel)

@@ -67,9 +67,7 @@ import Testing
   func compiles(block: Block) throws {
     for function in try block.functions() {
       let lowered = try lower(Module(functions: [function]), entry: function.name)
-      var kernels: [(kernel: Kernel, mapping: ThreadMapping)] = []
-      for kernel in lowered.module.kernels { kernels.append((kernel, try mapToThreads(kernel))) }
-      let code = try NVRTC.load().compile(CUDAProgram(kernels).text, for: .sm90)
+      let code = try NVRTC.load().compile(lowered.cuda().text, for: .sm90)
       #expect(!code.isEmpty)
     }
   }

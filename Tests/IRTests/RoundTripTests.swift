@@ -61,7 +61,7 @@ func firstDifference(_ got: String, _ wanted: String) -> String? {
     "the examples are right, and the same when read from their own text",
     arguments: ErrorFiles.names.filter { !$0.hasPrefix("errors/") })
   func examples(name: String) throws {
-    let text = try ErrorFiles.text(name)
+    let text = programText(of: try ErrorFiles.text(name))
     guard text.hasPrefix("// test: round-trip\n") else { return }
     let parsed = try ParsedModule(parsing: text, file: name, ops: ops)
     try parsed.verify()

@@ -28,34 +28,76 @@ import Testing
   }
 
   #if LLVM
-    @Test("machine code computes what random programs compute", arguments: seeds.prefix(max(30, seeds.count / 10)))
+    @Test("machine code computes what random programs compute, in memory that is shared and donated", arguments: few)
     func machineCodeAgrees(seed: UInt64) throws {
-      var program = RandomProgram(seed: seed ^ 0x5eed, operations: 4 + Int(seed % 31))
-      var functions = [program.function]
-      if let gradient = try? program.differentiated() { functions.append(gradient) }
-      for function in functions {
-        let module = Module(functions: [function])
-        let inputs = Self.inputs(of: function, seed: seed)
-        let expected = try Interpreter(module).run("f", inputs)
-        do {
-          let compiled = try CPUProgram(module, entry: "f", options: CompileOptions(cacheDirectory: nil))
-          for (number, literal) in inputs.enumerated() { try compiled.write(HostTensor(literal), to: number) }
-          try compiled.run()
-          for (number, wanted) in expected.flatMap(\.parts).enumerated() {
-            let found = try compiled.result(number).literal
-            let difference = found.difference(from: wanted)
-            guard difference < (program.hasHalves ? 0.05 : 1e-3) else {
-              Issue.record("seed \(seed): machine code changes result \(number) by \(difference) of\n\(module)\n-->\n\(compiled.program.module)")
-              return
-            }
-          }
-        } catch {
-          Issue.record("seed \(seed): \(error)\n\(module)")
-          return
-        }
+      for (program, hasHalves) in try Self.programs(seed: seed ^ 0x5eed) {
+        var function = program
+        Self.donate(&function, seed: seed)
+        try run(function, for: .cpu, seed: seed, tolerance: hasHalves ? 0.05 : 1e-3)
       }
     }
   #endif
+
+  @Test("CUDA text computes what random programs compute", arguments: few)
+  func cudaTextAgrees(seed: UInt64) throws {
+    for (function, hasHalves) in try Self.programs(seed: seed ^ 0xcdaa) {
+      try run(function, for: .emulatedCUDA, seed: seed, tolerance: hasHalves ? 0.05 : 1e-3)
+    }
+  }
+
+  static let few = Array(seeds.prefix(max(25, seeds.count / 10)))
+
+  /// A random program and, where it has one, its gradient.
+  private static func programs(seed: UInt64) throws -> [(Function, hasHalves: Bool)] {
+    var program = RandomProgram(seed: seed, operations: 4 + Int(seed % 31))
+    let gradient = try? program.differentiated()
+    return [(program.function, program.hasHalves)] + (gradient.map { [($0, program.hasHalves)] } ?? [])
+  }
+
+  /// Lets results take over the memory of parameters of their type.
+  private static func donate(_ function: inout Function, seed: UInt64) {
+    var random = Seeded(seed)
+    var free = Array(function.results.indices)
+    for (number, parameter) in function.parameters.enumerated() where Bool.random(using: &random) {
+      let type = function.type(of: parameter)
+      guard let place = free.firstIndex(where: { function.type(of: function.results[$0]) == type }) else { continue }
+      function.donations[number] = free.remove(at: place)
+    }
+  }
+
+  /// Runs a compiled function twice, and holds its results and what it leaves in its parameters to the interpreter.
+  private func run(_ function: Function, for target: CompileTarget, seed: UInt64, tolerance: Double) throws {
+    let module = Module(functions: [function])
+    let inputs = Self.inputs(of: function, seed: seed)
+    let expected = try Interpreter(module).run("f", inputs).flatMap(\.parts)
+    do {
+      let compiled = try compile(module, entry: "f", for: target, options: CompileOptions(cacheDirectory: nil))
+      for (number, literal) in inputs.enumerated() { try compiled.write(HostTensor(literal), to: number) }
+      for round in 1...2 {
+        try compiled.run()
+        for (number, wanted) in expected.enumerated() {
+          let difference = try compiled.result(number).literal.difference(from: wanted)
+          guard difference < tolerance else {
+            Issue.record("seed \(seed), run \(round): result \(number) is off by \(difference) of\n\(module)")
+            return
+          }
+        }
+        for (number, input) in inputs.enumerated() {
+          // A donated parameter holds its next value; to run the same again it is written anew.
+          let donated = compiled.function.donations[number]
+          let wanted = donated.map { expected[$0] } ?? input
+          let difference = try compiled.parameter(number).literal.difference(from: wanted)
+          guard difference < tolerance else {
+            Issue.record("seed \(seed), run \(round): parameter \(number) is left off by \(difference) of\n\(module)")
+            return
+          }
+          if donated != nil { try compiled.write(HostTensor(input), to: number) }
+        }
+      }
+    } catch {
+      Issue.record("seed \(seed): \(error)\n\(module)")
+    }
+  }
 
   private static func inputs(of function: Function, seed: UInt64) -> [Literal] {
     var random = Seeded(seed ^ 0xabcdef)

@@ -84,7 +84,7 @@ struct CUDA: Sendable {
     }
     func find<F>(_ name: String, as type: F.Type = F.self) throws(Diagnostic) -> F {
       guard let function = library.function(name, as: type) else {
-        throw Diagnostic("the CUDA driver is too old: it lacks \(name); driver 450 (CUDA 11) or newer is wanted")
+        throw Diagnostic("the CUDA driver is too old: it lacks \(name); driver 470 (CUDA 11.4) or newer is wanted")
       }
       return function
     }

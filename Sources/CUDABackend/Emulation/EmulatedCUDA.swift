@@ -1,5 +1,6 @@
 import Foundation
 import IR
+import Runtime
 
 /// Emitted CUDA text, run on this machine's processor under CUDA's execution model.
 ///
@@ -33,14 +34,17 @@ public final class EmulatedCUDA: @unchecked Sendable {
     }
   }
 
-  /// Compiles kernels, with the mappings that go with them.
-  public static func compile(_ kernels: [(kernel: Kernel, mapping: ThreadMapping)]) throws(Diagnostic) -> EmulatedCUDA {
+  /// Compiles kernels, with the mappings that go with them; code is kept in `cacheDirectory`, if there is one.
+  public static func compile(
+    _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], cacheDirectory: String? = CacheDirectory.standard
+  ) throws(Diagnostic) -> EmulatedCUDA {
     let program: CUDAProgram
     do { program = try CUDAProgram(kernels) } catch { throw Diagnostic(error.message) }
     let text = emulationPrelude + program.text + entryPoint(of: program)
-    let path = try HostCompiler().library(of: text)
-    guard let library = DynamicLibrary([path]), let entry = library.function("millrace_emulate", as: EntryPoint.self)
-    else { throw Diagnostic("cannot load \(path): \(DynamicLibrary.lastError)") }
+    let library = try HostCompiler(cacheDirectory: cacheDirectory).library(of: text)
+    guard let entry = library.function("millrace_emulate", as: EntryPoint.self) else {
+      throw Diagnostic("the emulated program has no entry point")
+    }
     return EmulatedCUDA(program, kernels.map(\.kernel), entry)
   }
 

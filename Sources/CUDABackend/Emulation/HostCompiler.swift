@@ -4,14 +4,14 @@ import IR
 /// The C++ compiler of this machine, which makes shared libraries of text and keeps them on disk.
 struct HostCompiler {
   private let command: String
-  private let cache: String
+  private let cache: String?
 
   private static let flags = [
     "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-march=native", "-ffp-contract=off", "-fvisibility=hidden",
   ]
 
   /// The compiler named by `CXX`, else the first of `c++`, `clang++`, `g++` on the path.
-  init() throws(Diagnostic) {
+  init(cacheDirectory: String?) throws(Diagnostic) {
     let environment = ProcessInfo.processInfo.environment
     let names = [environment["CXX"] ?? "", "c++", "clang++", "g++"].filter { !$0.isEmpty }
     let folders = (environment["PATH"] ?? "").split(separator: ":").map(String.init)
@@ -22,26 +22,41 @@ struct HostCompiler {
       throw Diagnostic("emulating CUDA takes a C++ compiler: none of \(names.joined(separator: ", ")) is on the path")
     }
     self.command = command
-    let given = environment["MILLRACE_CACHE"] ?? ""
-    let isOff = given.isEmpty || given == "off"
-    cache = (isOff ? NSTemporaryDirectory() + "/millrace-\(getuid())" : given) + "/emulated"
+    cache = cacheDirectory.map { $0 + "/emulated" }
   }
 
-  /// The path of the shared library that `text` makes; compiled only if it is not on disk yet.
-  func library(of text: String) throws(Diagnostic) -> String {
-    let path = "\(cache)/\(key(of: text)).so"
-    if FileManager.default.fileExists(atPath: path) { return path }
-    let unfinished = "\(cache)/\(UUID().uuidString)"
+  /// Loads the shared library that `text` makes; compiles it only if it is not on disk yet.
+  func library(of text: String) throws(Diagnostic) -> DynamicLibrary {
+    guard let cache else {
+      // What is loaded needs no file any more.
+      let folder = NSTemporaryDirectory() + "/millrace-" + UUID().uuidString
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      return try load(build(text, in: folder, named: "emulated.so"))
+    }
+    let name = key(of: text) + ".so"
+    if let found = DynamicLibrary(["\(cache)/\(name)"]) { return found }
+    return try load(build(text, in: cache, named: name))
+  }
+
+  private func load(_ path: String) throws(Diagnostic) -> DynamicLibrary {
+    guard let library = DynamicLibrary([path]) else { throw Diagnostic("cannot load \(path): \(DynamicLibrary.lastError)") }
+    return library
+  }
+
+  private func build(_ text: String, in folder: String, named name: String) throws(Diagnostic) -> String {
+    let path = "\(folder)/\(name)"
+    let unfinished = "\(folder)/\(UUID().uuidString)"
     let source = unfinished + ".cpp"
     defer {
       try? FileManager.default.removeItem(atPath: source)
       try? FileManager.default.removeItem(atPath: unfinished)
     }
     do {
-      try FileManager.default.createDirectory(atPath: cache, withIntermediateDirectories: true)
+      let onlyMine: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: onlyMine)
       try text.write(toFile: source, atomically: false, encoding: .utf8)
     } catch {
-      throw Diagnostic("cannot write to \(cache): \(error.localizedDescription)")
+      throw Diagnostic("cannot write to \(folder): \(error.localizedDescription)")
     }
     try compile(source, to: unfinished)
     // Another process may have made the same library; a rename replaces it as a whole.

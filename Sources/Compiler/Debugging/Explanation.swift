@@ -17,8 +17,18 @@ public struct Explanation: Sendable {
     public let bytes: Int
   }
 
+  /// What a pass did not do, wherever for the same reason.
+  public struct Refused: Sendable {
+    public let what: String
+    public let reason: String
+    /// Where in the model, each place once.
+    public let locations: [Location]
+    public let count: Int
+    public let bytes: Int
+  }
+
   public let values: [Passing]
-  public let refusals: [PassContext.Refusal]
+  public let refusals: [Refused]
   public let before: Cost
   public let after: Cost
 
@@ -55,9 +65,23 @@ public struct Explanation: Sendable {
       }
     }
     self.values = values.sorted { $0.bytes > $1.bytes }
-    refusals = steps.reports.flatMap(\.refusals).sorted { $0.bytes > $1.bytes }
+    refusals = Self.grouped(steps.reports.flatMap(\.refusals))
     before = steps.input.cost(of: original)
     after = module.cost(of: function)
+  }
+
+  private static func grouped(_ refusals: [PassContext.Refusal]) -> [Refused] {
+    var groups: [[String]: [PassContext.Refusal]] = [:]
+    for refusal in refusals { groups[[refusal.what, refusal.reason], default: []].append(refusal) }
+    let grouped = groups.map { key, all in
+      var locations: [Location] = []
+      for refusal in all where refusal.location.isKnown && !locations.contains(refusal.location) {
+        locations.append(refusal.location)
+      }
+      return Refused(
+        what: key[0], reason: key[1], locations: locations, count: all.count, bytes: all.reduce(0) { $0 + $1.bytes })
+    }
+    return grouped.sorted { ($0.bytes, $1.what, $1.reason) > ($1.bytes, $0.what, $0.reason) }
   }
 
   /// The op's name; of a region what it ends with.
@@ -82,8 +106,10 @@ extension Explanation {
     }
     if !refusals.isEmpty { text += "\nwhat passes did not do, \(min(count, refusals.count)) of \(refusals.count):\n" }
     for refusal in refusals.prefix(count) {
-      let place = refusal.location.isKnown ? " at \(refusal.location)" : ""
-      text += "  \(Self.bytes(refusal.bytes))  \(refusal.what)\(place): \(refusal.reason)\n"
+      let places = refusal.locations.prefix(3).map(\.description).joined(separator: ", ")
+      let times = refusal.count > 1 ? ", \(refusal.count) times" : ""
+      text += "  \(Self.bytes(refusal.bytes))  \(refusal.what)\(times): \(refusal.reason)\n"
+      if !places.isEmpty { text += "             at \(places)\(refusal.locations.count > 3 ? ", …" : "")\n" }
     }
     return text
   }

@@ -46,3 +46,8 @@ public struct SourceText: Sendable {
     return shown
   }
 }
+
+/// The program of a file test: all before the line `// after: …`, below which stands what must become of it.
+public func programText(of text: String) -> String {
+  text.firstRange(of: "\n// after:").map { String(text[..<$0.lowerBound]) + "\n" } ?? text
+}

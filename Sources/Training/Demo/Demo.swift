@@ -17,7 +17,7 @@ public struct Demo {
     /// Where curves, logs and models go.
     public var folder: String
     public var steps: Int
-    /// The whole demo ends within this time, if need be with fewer steps.
+    /// The whole demo ends within about this time, if need be with fewer steps.
     public var minutes: Double
     public var batches: Trainer.Batches
     public var target: CompileTarget
@@ -26,8 +26,8 @@ public struct Demo {
     public var sample: Int
 
     public init(
-      data: String = TextData.Dictionary.name, folder: String = "demo-out", steps: Int = 500, minutes: Double = 4.5,
-      batches: Trainer.Batches = Trainer.Batches(batch: 8, length: 256, seed: 1), target: CompileTarget,
+      data: String = TextData.Dictionary.name, folder: String = "demo-out", steps: Int = 1500, minutes: Double = 4.5,
+      batches: Trainer.Batches = Trainer.Batches(batch: 8, length: 128, seed: 1), target: CompileTarget,
       compile: CompileOptions = CompileOptions(), sample: Int = 400
     ) {
       self.data = data
@@ -67,15 +67,20 @@ public struct Demo {
     let data = try TextData(options.data)
     let size = Show.count(Double(data.training.count))
     status.write("text: \(data.source), \(size) bytes to train on, \(Show.count(Double(data.validation.count))) to validate on\n")
-    let plain = try DemoTwin(.plain, on: data, options)
-    let hyper = try DemoTwin(.hyper, on: data, options)
-    let twins = [plain, hyper]
+    var steps = options.steps
+    var twins = try makeTwins(on: data, steps: steps)
     for twin in twins {
       let parameters = twin.trainer.configuration.program.parameters.reduce(0) { $0 + $1.type.count }
       status.write(
         "\(twin.model.name): \(Show.count(Double(parameters))) parameters, compiled in \(tenths(twin.compileSeconds)) s\n")
     }
-    let finished = try train(twins)
+    let fitting = try stepsThatFit(twins)
+    if fitting < steps {
+      status.write("\(fitting) of \(steps) steps fit into \(tenths(options.minutes)) minutes: starts anew for so many\n")
+      steps = fitting
+      twins = try makeTwins(on: data, steps: steps)
+    }
+    let finished = try train(twins, steps: steps)
     let validation = try twins.map { (twin) throws(Diagnostic) in try twin.trainer.validationLoss(batches: 16) }
     try plot(twins)
     for (twin, loss) in zip(twins, validation) { output.write(result(of: twin, validation: loss)) }
@@ -85,34 +90,46 @@ public struct Demo {
       try ModelDirectory.write(
         twin.trainer.configuration.json, try twin.trainer.tensors(), to: "\(options.folder)/\(twin.model.fileName)")
     }
-    try sample(validation[1] <= validation[0] ? hyper : plain)
+    try sample(validation[1] <= validation[0] ? twins[1] : twins[0])
     output.write(
       "\nIn \(options.folder): loss.svg, \(twins.map { "\($0.model.fileName).jsonl" }.joined(separator: ", ")), and the models "
         + "\(twins.map(\.model.fileName).joined(separator: ", ")). \(Show.duration(seconds)) in all.\n")
     return finished
   }
 
-  /// Trains step by step in turns; false if it was interrupted.
-  private func train(_ twins: [DemoTwin]) throws(Diagnostic) -> Bool {
-    var progress = TrainingProgress(total: options.steps, to: status)
-    var isWhole = true
-    for step in 1...max(1, options.steps) {
-      if options.steps < step { break }
+  private func makeTwins(on data: TextData, steps: Int) throws(Diagnostic) -> [DemoTwin] {
+    [try DemoTwin(.plain, on: data, steps: steps, options), try DemoTwin(.hyper, on: data, steps: steps, options)]
+  }
+
+  /// The steps that there is time for, by the time the first few take; the schedule of learning rates wants to know.
+  private func stepsThatFit(_ twins: [DemoTwin]) throws(Diagnostic) -> Int {
+    for twin in twins { try twin.advance() }
+    let begin = seconds
+    let count = min(5, options.steps - 1)
+    for _ in 0..<count { for twin in twins { try twin.advance() } }
+    guard count > 0 else { return options.steps }
+    let left = options.minutes * 60 - Self.reserve - seconds
+    let fitting = left / ((seconds - begin) / Double(count))
+    return fitting < Double(options.steps) ? max(1, Int(fitting * 0.9)) : options.steps
+  }
+
+  /// Trains step by step in turns, from where the twins are; false if it was interrupted.
+  private func train(_ twins: [DemoTwin], steps: Int) throws(Diagnostic) -> Bool {
+    let begin = twins[0].trainer.step
+    var progress = TrainingProgress(total: steps, done: begin, to: status)
+    defer { progress.finish() }
+    for step in begin..<max(begin, steps) {
       for twin in twins { try twin.advance() }
       let tokens = twins.reduce(0) { $0 + $1.trainer.tokensPerStep }
-      let details = [(name: "plain", value: Show.loss(twins[0].losses[step - 1]))]
-      progress.advance(to: step, loss: twins[1].losses[step - 1], units: tokens, details: details)
-      if isInterrupted() {
-        isWhole = false
-        break
-      }
+      let details = [(name: "plain", value: Show.loss(twins[0].losses[step]))]
+      progress.advance(to: step + 1, loss: twins[1].losses[step], units: tokens, details: details)
+      if isInterrupted() { return false }
       if seconds > options.minutes * 60 - Self.reserve {
-        progress.note("\(step) of \(options.steps) steps fit into \(tenths(options.minutes)) minutes")
+        progress.note("\(step + 1) of \(steps) steps fit into \(tenths(options.minutes)) minutes")
         break
       }
     }
-    progress.finish()
-    return isWhole
+    return true
   }
 
   private func plot(_ twins: [DemoTwin]) throws(Diagnostic) {

@@ -37,15 +37,14 @@ final class DemoTwin {
   let compileSeconds: Double
   private let log: JSONLLog
 
-  init(
-    _ model: DemoModel, on data: TextData, _ options: Demo.Options
-  ) throws(Diagnostic) {
+  /// A new model that is to be trained for `steps`.
+  init(_ model: DemoModel, on data: TextData, steps: Int, _ options: Demo.Options) throws(Diagnostic) {
     self.model = model
     let clock = ContinuousClock()
     let start = clock.now
-    let json = model.configuration(steps: options.steps)
+    let json = model.configuration(steps: steps)
     trainer = try Trainer(
-      try TrainingConfiguration(json, steps: options.steps), on: data, options.batches, for: options.target,
+      try TrainingConfiguration(json, steps: steps), on: data, options.batches, for: options.target,
       options: options.compile)
     compileSeconds = (clock.now - start).inSeconds
     log = try JSONLLog("\(options.folder)/\(model.fileName).jsonl")
