@@ -41,6 +41,13 @@ public struct PassContext: Sendable {
     public let reason: String
     public let bytes: Int
     public let location: Location
+
+    public init(what: String, reason: String, bytes: Int, at location: Location) {
+      self.what = what
+      self.reason = reason
+      self.bytes = bytes
+      self.location = location
+    }
   }
 
   public init(limit: Int = .max) { remaining = limit }
@@ -55,6 +62,8 @@ public struct PassContext: Sendable {
   }
 
   public mutating func refuse(_ what: String, _ reason: String, bytes: Int, at location: Location) {
-    refusals.append(Refusal(what: what, reason: reason, bytes: bytes, location: location))
+    refuse(Refusal(what: what, reason: reason, bytes: bytes, at: location))
   }
+
+  public mutating func refuse(_ refusal: Refusal) { refusals.append(refusal) }
 }

@@ -7,44 +7,59 @@ import Rewriting
 /// A stream mix that only a later region adds to, or a normalised row that the backward pass wants again: both follow
 /// cheaply from what is in memory anyway (the streams, a mean and a deviation for each row).
 func repeatWhereCheaper(_ clusters: inout RowClusters, context: inout PassContext) {
-  let function = clusters.function
   var readers = Readers(clusters)
+  // What one region comes to read for a value may be all that another value needs: until nothing changes.
+  while true {
+    let (count, refusals) = sweep(&clusters, &readers, context: &context)
+    if count > 0 { continue }
+    refusals.forEach { context.refuse($0) }
+    return
+  }
+}
+
+/// Looks at every value once, the last first.
+/// - Returns: how many operations are repeated now, and the values that stay stored.
+private func sweep(
+  _ clusters: inout RowClusters, _ readers: inout Readers, context: inout PassContext
+) -> (count: Int, refusals: [PassContext.Refusal]) {
+  let function = clusters.function
+  var (count, refusals) = (0, [PassContext.Refusal]())
   for number in function.operations.indices.reversed() {
     guard let home = clusters.cluster(of: number), !clusters.isFree[number],
       let value = function.operations[number].results.first
     else { continue }
-    guard let consumers = readers.regions(reading: value, outside: home), !consumers.isEmpty else { continue }
+    let consumers = readers.regions(reading: value, outside: home)
     let bytes = function.type(of: value).bytes
-    guard bytes >= 4096, let plan = Plan(number, clusters, readers, home: home) else { continue }
-    var (saved, added) = (bytes, plan.storedBytes)
+    guard !consumers.isEmpty, bytes >= 4096, let plan = Plan(number, clusters, readers, home: home) else { continue }
     var rows: [Int: Set<Int>] = [:]
+    // What a region must read besides to compute the value itself.
+    var added: [Int: Int] = [:]
     for consumer in consumers {
-      saved += bytes
-      added += plan.inputs.filter { !readers.reads(consumer, $0) }.reduce(0) { $0 + function.type(of: $1).bytes }
-      var possible = clusters.clusters[consumer].rows
-      for operation in plan.operations {
-        possible.formIntersection(clusters.own(operation))
-        if operation != number { possible.formIntersection(plan.edges[operation] ?? []) }
-      }
-      for member in readers.members(of: consumer) {
-        for source in clusters.sources(of: member) where source.value == value {
-          possible.formIntersection(source.rows ?? [])
-        }
-      }
-      rows[consumer] = possible
+      let inputs = plan.inputs.filter { !readers.reads(consumer, $0) }
+      added[consumer] = inputs.reduce(0) { $0 + function.type(of: $1).bytes }
+      rows[consumer] = plan.rows(for: value, in: consumer, clusters, readers)
     }
-    guard added < saved, consumers.allSatisfy({ isFine(rows[$0]!, clusters.clusters[$0].rows) }) else {
-      context.refuse(
-        "'\(function.operations[number].op.name)' is stored for a later region",
-        added < saved ? "the regions share no rows" : "computing it again would read \(added) bytes to save \(saved)",
-        bytes: bytes, at: function.operations[number].location)
-      continue
+    func isPossible(_ consumer: Int) -> Bool { isFine(rows[consumer]!, clusters.clusters[consumer].rows) }
+    let addedByAll = added.values.reduce(plan.storedBytes, +)
+    let savedByAll = bytes * (consumers.count + 1)
+    // Either nobody needs it in memory any more, or some spare themselves the reading of it.
+    let isStored = readers.isKept(value) || addedByAll >= savedByAll || !consumers.allSatisfy(isPossible)
+    let chosen = isStored ? consumers.filter { isPossible($0) && added[$0]! + plan.storedBytes < bytes } : consumers
+    if isStored, !readers.isKept(value) {
+      let reason =
+        addedByAll < savedByAll
+        ? "the regions share no rows" : "computing it again would read \(addedByAll) bytes to save \(savedByAll)"
+      let what = "'\(function.operations[number].op.name)' is stored for a later region"
+      refusals.append(.init(what: what, reason: reason, bytes: bytes, at: function.operations[number].location))
     }
-    guard context.allows() else { return }
-    for consumer in consumers { clusters.repeatOperations(plan.operations, in: consumer, rows: rows[consumer]!) }
-    context.count("repeated", by: plan.operations.count * consumers.count)
-    readers.update(consumers, clusters)
+    guard !chosen.isEmpty else { continue }
+    guard context.allows() else { break }
+    for consumer in chosen { clusters.repeatOperations(plan.operations, in: consumer, rows: rows[consumer]!) }
+    count += plan.operations.count * chosen.count
+    readers.update(chosen, clusters)
   }
+  if count > 0 { context.count("repeated", by: count) }
+  return (count, refusals)
 }
 
 private func isFine(_ rows: Set<Int>, _ before: Set<Int>) -> Bool {
@@ -102,9 +117,8 @@ private struct Readers {
   func reads(_ cluster: Int, _ value: Value) -> Bool { read[cluster]?.contains(value) ?? false }
   func isKept(_ value: Value) -> Bool { kept.contains(value) }
 
-  /// The regions that read a value; `nil` if something else needs it in memory too.
-  func regions(reading value: Value, outside home: Int) -> [Int]? {
-    kept.contains(value) ? nil : (regionsOf[value] ?? []).subtracting([home]).sorted()
+  func regions(reading value: Value, outside home: Int) -> [Int] {
+    (regionsOf[value] ?? []).subtracting([home]).sorted()
   }
 
   /// Whether a value is in memory whatever becomes of one of its readers.
@@ -141,7 +155,7 @@ private struct Plan {
           inputs.insert(source.value)
         } else if size * 8 <= bytes {
           if inputs.insert(source.value).inserted { storedBytes += 2 * size }
-        } else if origin == home, operations.count < 12 {
+        } else if origin == home || clusters.clusters[home].repeated.contains(producer), operations.count < 12 {
           let rows = source.rows ?? []
           edges[producer] = edges[producer].map { $0.intersection(rows) } ?? rows
           if operations.insert(producer).inserted { pending.append(producer) }
@@ -150,6 +164,21 @@ private struct Plan {
         }
       }
     }
+  }
+
+  /// The rows that a region still has in common with its operations once it computes the value itself.
+  func rows(for value: Value, in consumer: Int, _ clusters: RowClusters, _ readers: Readers) -> Set<Int> {
+    var possible = clusters.clusters[consumer].rows
+    for operation in operations {
+      possible.formIntersection(clusters.own(operation))
+      if let edge = edges[operation] { possible.formIntersection(edge) }
+    }
+    for member in readers.members(of: consumer) {
+      for source in clusters.sources(of: member) where source.value == value {
+        possible.formIntersection(source.rows ?? [])
+      }
+    }
+    return possible
   }
 
   /// Elementwise work, or a sum over a few streams.
