@@ -11,11 +11,11 @@ struct LanguageModel: Architecture {
   /// The output head is the token table.
   let tied: Bool
 
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     vocabulary = try fields.int("vocabulary", in: 1...Fields.largest)
     layers = try fields.int("layers", in: 0...4096)
     tied = try fields.bool("tied", default: false)
-    decoder = try DecoderOptions(&fields)
+    decoder = try DecoderOptions(&fields, mode)
     residual = try ResidualChoice(try fields.fields("residual"), width: decoder.width)
     try fields.acceptOnly("embedding", kind: "plain", of: ["over-encoding", "byte-hash"])
     try fields.acceptOnly("memory", kind: "none", of: ["pkm", "memory-plus", "ultramem", "ultramem-v2"])
@@ -33,7 +33,9 @@ struct LanguageModel: Architecture {
     let logits = network(tokens)
     guard let targets = inputs["targets"] else { return [("logits", logits)] }
     let next = logits.crossEntropy(targets)
-    return [("logits", logits), ("loss_next", next), ("loss", next)]
+    let others = decoder.feedForward.losses(in: trace)
+    let loss = others.reduce(next) { $0 + $1.value * $1.weight }
+    return [("logits", logits), ("loss_next", next)] + others.map { ($0.name, $0.value) } + [("loss", loss)]
   }
 
   /// From ids to logits.
@@ -58,7 +60,7 @@ struct LanguageModel: Architecture {
 }
 
 extension DecoderOptions {
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     width = try fields.size("width")
     heads = try fields.size("heads")
     keyHeads = try fields.size("kv_heads", default: heads)
@@ -69,7 +71,7 @@ extension DecoderOptions {
     rotaryBase = try fields.number("rope_base", default: 10000)
     normalizesHeads = try fields.bool("qk_norm", default: false)
     normEps = try fields.number("norm_eps", default: 1e-5)
-    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"))
+    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"), of: .languageModel, mode)
   }
 }
 
