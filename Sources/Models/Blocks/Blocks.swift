@@ -20,7 +20,9 @@ extension Configuration {
     case .adamwStep:
       guard let optimizer else { throw block.failure("kind", "\"adamw-step\" wants a key 'optimizer' beside 'block'") }
       architecture = try OptimizerBlock(&block, optimizer)
-    case .embedding, .memory, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss, .engram:
+    case .embedding: architecture = try EmbeddingBlock(&block)
+    case .engram: architecture = try EngramBlock(&block)
+    case .memory, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss:
       throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()

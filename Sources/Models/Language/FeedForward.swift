@@ -6,6 +6,8 @@ import Runtime
 struct FeedForwardOptions: Sendable, Hashable {
   var hidden: Int
 
+  init(hidden: Int) { self.hidden = hidden }
+
   /// The value of a key `feed_forward` in a language model.
   init(_ fields: Fields) throws(Diagnostic) {
     var fields = fields
