@@ -1,5 +1,6 @@
-"""The workloads in PyTorch: `eager` and `compiled` are written as the paper writes them, with matrix products;
-`expert` unrolls the streams by hand, so that the compiler can fuse them.
+"""The workloads in PyTorch: `eager` and `compiled` are written as the papers write them, with matrix products and a loop
+over experts; `expert` unrolls the streams by hand, so that the compiler can fuse them, and computes experts as a grouped
+product of sorted rows.
 
     python peer_pytorch.py hc-forward --form compiled
 """
@@ -189,7 +190,74 @@ def prepare_lm(workload, form, parameters, inputs):
     return trainer.step, lambda: {"output/losses": torch.stack([trainer.step() for _ in steps]).numpy()}
 
 
+# A mixture of experts
+
+
+def race_choice(p, x):
+    """Scores, and the best pairs of the batch as flat positions."""
+    scores = F.linear(x, p["router.gate.weight"], p["router.gate.bias"])
+    o = workloads.RACE
+    return scores, torch.topk(scores.detach().flatten(), o["tokens"] * o["top"], sorted=False).indices
+
+
+def looped_race(p, x):
+    scores, pairs = race_choice(p, x)
+    token, expert = pairs // scores.shape[1], pairs % scores.shape[1]
+    y = torch.zeros_like(x)
+    for e in range(scores.shape[1]):
+        rows = token[expert == e]
+        out = F.gelu(x[rows] @ p["experts.up.weight"][e].T, approximate="tanh") @ p["experts.down.weight"][e].T
+        y = y.index_add(0, rows, scores[rows, e, None] * out)
+    return y
+
+
+def grouped_race(p, x):
+    scores, pairs = race_choice(p, x)
+    experts = scores.shape[1]
+    expert = pairs % experts
+    expert, order = torch.sort(expert)
+    token = (pairs // experts)[order]
+    ends = torch.cumsum(torch.bincount(expert, minlength=experts), 0).to(torch.int32)
+    inner = F.grouped_mm(x[token], p["experts.up.weight"].transpose(1, 2), offs=ends)
+    out = F.grouped_mm(F.gelu(inner, approximate="tanh"), p["experts.down.weight"].transpose(1, 2), offs=ends)
+    return torch.zeros_like(x).index_add(0, token, scores[token, expert, None] * out)
+
+
+def prepare_race(workload, form, parameters, inputs):
+    p = {name.removeprefix("feed_forward."): torch.tensor(value) for name, value in parameters.items()}
+    del p["threshold"]
+    x = torch.tensor(inputs["x"][0])
+    forward = grouped_race if form == "expert" else looped_race
+    if form != "eager":
+        forward = torch.compile(forward)
+    if workload == "race-forward":
+
+        def step():
+            with torch.no_grad():
+                return forward(p, x)
+
+        return step, lambda: {"output/y": step().numpy()[None]}
+
+    for tensor in [x, *p.values()]:
+        tensor.requires_grad_()
+
+    def train():
+        for tensor in [x, *p.values()]:
+            tensor.grad = None
+        loss = (forward(p, x) ** 2).mean()
+        loss.backward()
+        return loss.detach()
+
+    def outputs():
+        found = {"output/loss": train().numpy(), "grad/input/x": x.grad.numpy()[None]}
+        return found | {f"grad/param/feed_forward.{name}": tensor.grad.numpy() for name, tensor in p.items()}
+
+    return train, outputs
+
+
 def prepare(workload, form, parameters, inputs):
+    if workload.startswith("race"):
+        return prepare_race(workload, form, parameters, inputs)
     return (prepare_hc if workload.startswith("hc") else prepare_lm)(workload, form, parameters, inputs)
 
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Compiler
 import Foundation
 import IR
+import Models
 import Runtime
 import Training
 
@@ -35,7 +36,7 @@ struct Sample: ParsableCommand {
   }
 
   func run() throws {
-    let directory = try ModelDirectory(model)
+    let directory = try ModelDirectory(model, mode: .infer)
     let start = prompt.map { Array($0.utf8) } ?? []
     let bytes = start.isEmpty ? Array("\n".utf8) : start
     let window = context ?? directory.trainedLength ?? 256
