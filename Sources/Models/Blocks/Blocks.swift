@@ -20,7 +20,11 @@ extension Configuration {
     case .adamwStep:
       guard let optimizer else { throw block.failure("kind", "\"adamw-step\" wants a key 'optimizer' beside 'block'") }
       architecture = try OptimizerBlock(&block, optimizer)
-    case .embedding, .memory, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss, .engram:
+    case .ditBlock: architecture = try DiffusionBlockProgram(&block)
+    case .diffusionNoise: architecture = DiffusionFunction.noise
+    case .flowNoise: architecture = DiffusionFunction.flow
+    case .varianceLoss: architecture = DiffusionFunction.variance
+    case .embedding, .memory, .moe, .routerSimilarity, .engram:
       throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()

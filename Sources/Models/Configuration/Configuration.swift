@@ -13,12 +13,13 @@ public struct Configuration: Sendable {
   public let trainingSteps: Int?
   /// Tokens to generate after a prompt.
   public let generatedTokens: Int?
+  /// How images are to be made from noise.
+  public let sampling: DiffusionSampling?
 
   /// Reads a configuration; what is wrong with it is said where it stands.
   public init(_ json: JSON) throws(Diagnostic) {
     var fields = try Fields(json, "the configuration")
     let kind: Kind = try fields.choice("architecture")
-    mode = try fields.choice("mode", default: .train)
     optimizer = try fields.fields("optimizer").map { fields throws(Diagnostic) in try AdamW(fields) }
     trainingSteps = try fields.fields("training").map { fields throws(Diagnostic) in
       var fields = fields
@@ -32,9 +33,13 @@ public struct Configuration: Sendable {
       try fields.finish()
       return count
     }
+    sampling = try fields.fields("sampling").map { fields throws(Diagnostic) in try DiffusionSampling(fields) }
+    let chosen: Mode = try fields.choice("mode", default: .train)
+    // Who asks for a model's use does not train it.
+    mode = generatedTokens != nil || sampling != nil ? .infer : chosen
     switch kind {
     case .languageModel: architecture = try LanguageModel(&fields)
-    case .diffusionTransformer: throw fields.failure("architecture", "\"\(kind.rawValue)\" is not supported yet")
+    case .diffusionTransformer: architecture = try DiffusionTransformer(&fields)
     case .block: architecture = try Configuration.block(&fields, optimizer: optimizer)
     }
     try fields.finish()

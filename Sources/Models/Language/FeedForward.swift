@@ -2,17 +2,18 @@ import DSL
 import IR
 import Runtime
 
-/// The feed-forward part of a decoder block.
+/// The feed-forward part of a block.
 struct FeedForwardOptions: Sendable, Hashable {
   var hidden: Int
+  var gelu: GELU
 
-  /// The value of a key `feed_forward` in a language model.
+  /// The value of a key `feed_forward`.
   init(_ fields: Fields) throws(Diagnostic) {
     var fields = fields
     let kind: Kind = try fields.choice("kind", default: .dense)
     guard kind == .dense else { throw fields.failure("kind", "\"\(kind.rawValue)\" is not supported yet") }
     hidden = try fields.size("hidden")
-    let _: GELU = try fields.choice("gelu", default: .tanh)
+    gelu = try fields.choice("gelu", default: .tanh)
     try fields.finish()
   }
 
