@@ -23,6 +23,8 @@ public enum Initial: Hashable, Sendable {
   case permutation
   /// The numbers 0, 1, … in order.
   case counting
+  /// Odd integers from 1 on, below a limit, each as likely.
+  case oddIntegers(below: Int64)
 
   public static var zeros: Self { .constant(0) }
   public static var ones: Self { .constant(1) }
@@ -66,7 +68,7 @@ extension Initial {
     case .identity:
       let columns = type.shape.last ?? 1
       return (0..<count).map { place in (place / columns) % columns == place % columns ? 1 : 0 }
-    case .permutation, .counting: return integers(type, &random).map { Float($0) }
+    case .permutation, .counting, .oddIntegers: return integers(type, &random).map { Float($0) }
     }
   }
 
@@ -75,6 +77,7 @@ extension Initial {
     switch self {
     case .counting: return numbers
     case .permutation: return numbers.shuffled(using: &random)
+    case .oddIntegers(let limit): return numbers.map { _ in Int64(random.next() % UInt64(max(1, limit / 2))) * 2 + 1 }
     case .constant, .normal, .uniform, .xavier, .values, .identity:
       return floats(type, &random).map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
     }

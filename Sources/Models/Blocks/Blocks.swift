@@ -20,11 +20,13 @@ extension Configuration {
     case .adamwStep:
       guard let optimizer else { throw block.failure("kind", "\"adamw-step\" wants a key 'optimizer' beside 'block'") }
       architecture = try OptimizerBlock(&block, optimizer)
+    case .embedding: architecture = try EmbeddingBlock(&block)
+    case .engram: architecture = try EngramBlock(&block)
     case .ditBlock: architecture = try DiffusionBlockProgram(&block)
     case .diffusionNoise: architecture = DiffusionFunction.noise
     case .flowNoise: architecture = DiffusionFunction.flow
     case .varianceLoss: architecture = DiffusionFunction.variance
-    case .embedding, .memory, .moe, .routerSimilarity, .engram:
+    case .memory, .moe, .routerSimilarity:
       throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()

@@ -34,9 +34,12 @@ struct DiffusionTransformer: Architecture {
 
   var inputs: [ProgramInput] {
     let images: [ProgramInput.Axis] = [.free("B"), .fixed(channels), .fixed(image), .fixed(image)]
+    let times = objective.isFlow
+      ? ProgramInput("timesteps", .f32, [.free("B")])
+      : ProgramInput("timesteps", .i64, [.free("B")], below: NoiseSchedule.count)
     return [
-      ProgramInput("latents", .f32, images), ProgramInput("timesteps", objective.isFlow ? .f32 : .i64, [.free("B")]),
-      ProgramInput("labels", .i64, [.free("B")]), ProgramInput("target", .f32, images, isOptional: true),
+      ProgramInput("latents", .f32, images), times, ProgramInput("labels", .i64, [.free("B")], below: classes + 1),
+      ProgramInput("target", .f32, images, isOptional: true),
     ]
   }
 

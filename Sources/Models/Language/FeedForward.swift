@@ -7,6 +7,11 @@ struct FeedForwardOptions: Sendable, Hashable {
   var hidden: Int
   var gelu: GELU
 
+  init(hidden: Int, gelu: GELU = .tanh) {
+    self.hidden = hidden
+    self.gelu = gelu
+  }
+
   /// The value of a key `feed_forward`.
   init(_ fields: Fields) throws(Diagnostic) {
     var fields = fields
