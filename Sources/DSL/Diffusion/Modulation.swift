@@ -11,8 +11,8 @@ public struct Modulate: Layer {
 }
 
 /// gate · x, where x is `[batch, length, width]` and each example has a gate `[batch, width]`.
-public struct Gate: Layer {
+public struct Gated: Layer {
   private let gate: Tensor
-  public init(_ gate: Tensor) { self.gate = gate }
+  public init(by gate: Tensor) { self.gate = gate }
   public func callAsFunction(_ x: Tensor) -> Tensor { gate.insertingAxis(1) * x }
 }

@@ -7,8 +7,8 @@ struct DiffusionBlockProgram: Architecture {
   private let options: DiffusionBlockOptions
   private let index: Int
 
-  init(_ fields: inout Fields) throws(Diagnostic) {
-    options = try DiffusionBlockOptions(&fields)
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
+    options = try DiffusionBlockOptions(&fields, of: .block, mode)
     index = try fields.int("index", default: 0, in: 0...Fields.widest)
   }
 

@@ -17,9 +17,12 @@ public struct Configuration: Sendable {
   public let sampling: DiffusionSampling?
 
   /// Reads a configuration; what is wrong with it is said where it stands.
-  public init(_ json: JSON) throws(Diagnostic) {
+  ///
+  /// - Parameter mode: takes the place of the configuration's own, which is `infer` where it generates or samples.
+  public init(_ json: JSON, mode wanted: Mode? = nil) throws(Diagnostic) {
     var fields = try Fields(json, "the configuration")
     let kind: Kind = try fields.choice("architecture")
+    let stated: Mode = try fields.choice("mode", default: .train)
     optimizer = try fields.fields("optimizer").map { fields throws(Diagnostic) in try AdamW(fields) }
     trainingSteps = try fields.fields("training").map { fields throws(Diagnostic) in
       var fields = fields
@@ -34,13 +37,11 @@ public struct Configuration: Sendable {
       return count
     }
     sampling = try fields.fields("sampling").map { fields throws(Diagnostic) in try DiffusionSampling(fields) }
-    let chosen: Mode = try fields.choice("mode", default: .train)
-    // Who asks for a model's use does not train it.
-    mode = generatedTokens != nil || sampling != nil ? .infer : chosen
+    mode = wanted ?? (generatedTokens == nil && sampling == nil ? stated : .infer)
     switch kind {
-    case .languageModel: architecture = try LanguageModel(&fields)
-    case .diffusionTransformer: architecture = try DiffusionTransformer(&fields)
-    case .block: architecture = try Configuration.block(&fields, optimizer: optimizer)
+    case .languageModel: architecture = try LanguageModel(&fields, mode)
+    case .diffusionTransformer: architecture = try DiffusionTransformer(&fields, mode)
+    case .block: architecture = try Configuration.block(&fields, mode, optimizer: optimizer)
     }
     try fields.finish()
   }

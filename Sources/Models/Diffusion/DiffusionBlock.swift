@@ -25,13 +25,14 @@ struct DiffusionBlock: Model {
       norm
       Modulate(shift: parts.at(0, axis: -2), scale: parts.at(1, axis: -2))
       attention.named("attention")
-      Gate(parts.at(2, axis: -2))
+      Gated(by: parts.at(2, axis: -2))
     }
     site("feed_forward_site", 2 * index + 1) {
       norm
       Modulate(shift: parts.at(3, axis: -2), scale: parts.at(4, axis: -2))
-      feedForward.named("feed_forward")
-      Gate(parts.at(5, axis: -2))
+      FeedForward(options.width, options.feedForward, of: options.owner, outputScale: options.residual.outputScale)
+        .named("feed_forward")
+      Gated(by: parts.at(5, axis: -2))
     }
   }
 
@@ -48,13 +49,6 @@ struct DiffusionBlock: Model {
       initial: .xavier(inputs: width, outputs: width),
       outputInitial: .xavier(inputs: width, outputs: width, gain: options.residual.outputScale))
   }
-
-  private var feedForward: MLP {
-    let (width, hidden) = (options.width, options.feedForward.hidden)
-    return MLP(
-      width, hidden: hidden, gelu: options.feedForward.gelu,
-      outputInitial: .xavier(inputs: hidden, outputs: width, gain: options.residual.outputScale))
-  }
 }
 
 /// What the blocks of a diffusion transformer have in common.
@@ -64,15 +58,20 @@ struct DiffusionBlockOptions: Sendable {
   /// RMSNorm over the head width on queries and keys.
   var normalizesHeads: Bool
   var feedForward: FeedForwardOptions
+  let owner: FeedForwardOwner
   var residual: ResidualChoice
 
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  /// - Parameter owner: what the block belongs to, a model or nothing.
+  init(
+    _ fields: inout Fields, of owner: FeedForwardOwner, _ mode: Configuration.Mode
+  ) throws(Diagnostic) {
+    self.owner = owner
     width = try fields.size("width")
     heads = try fields.size("heads")
     try fields.require(width % heads == 0, "heads", "wants a divisor of the width \(width), got \(heads)")
     normEps = try fields.number("norm_eps", default: 1e-6)
     normalizesHeads = try fields.bool("qk_norm", default: false)
-    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"))
+    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"), of: owner, mode)
     residual = try ResidualChoice(try fields.fields("residual"), width: width)
   }
 }

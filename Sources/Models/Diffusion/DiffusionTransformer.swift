@@ -17,7 +17,7 @@ struct DiffusionTransformer: Architecture {
   let block: DiffusionBlockOptions
   let objective: Objective
 
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     image = try fields.int("image", in: 1...1 << 16)
     channels = try fields.int("channels", default: 4, in: 1...1 << 16)
     patch = try fields.int("patch", default: 2, in: 1...1 << 16)
@@ -27,7 +27,8 @@ struct DiffusionTransformer: Architecture {
     frequencies = try fields.size("frequency_width", default: 256)
     try fields.require(frequencies % 2 == 0, "frequency_width", "wants an even number, got \(frequencies)")
     learnsVariance = try fields.bool("learn_variance", default: false)
-    block = try DiffusionBlockOptions(&fields)
+    block = try DiffusionBlockOptions(
+      &fields, of: .diffusionTransformer(patchWidth: channels * patch * patch), mode)
     try fields.require(block.width % 4 == 0, "width", "wants a multiple of 4, got \(block.width)")
     objective = try Objective(try fields.fields("objective"), learnsVariance: learnsVariance)
   }
@@ -56,6 +57,10 @@ struct DiffusionTransformer: Architecture {
         let bound = prediction.varianceBound(latents: latents, noise: target, timesteps: timesteps)
         outputs.append(("loss_variance", bound))
         loss = loss + bound * weight
+      }
+      for other in block.feedForward.losses(in: trace, target: target.patches(of: patch)) {
+        outputs.append((other.name, other.value))
+        loss = loss + other.value * other.weight
       }
       return outputs + [("loss", loss)]
     }
