@@ -23,12 +23,15 @@ public struct ProgramInput: Sendable, Hashable {
   public var dtype: DType
   public var axes: [Axis]
   public var isOptional: Bool
+  /// What integers are below: a vocabulary, a number of classes. Negative ones are left to the model.
+  public var limit: Int?
 
-  public init(_ name: String, _ dtype: DType = .f32, _ axes: [Axis], isOptional: Bool = false) {
+  public init(_ name: String, _ dtype: DType = .f32, _ axes: [Axis], isOptional: Bool = false, below limit: Int? = nil) {
     self.name = name
     self.dtype = dtype
     self.axes = axes
     self.isOptional = isOptional
+    self.limit = limit
   }
 }
 
@@ -48,7 +51,8 @@ public struct Program: Sendable {
 
   public var inputs: [ProgramInput] { configuration.architecture.inputs }
 
-  /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs.
+  /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs and, as
+  /// `param/NAME`, the next values of its buffers.
   ///
   /// - Parameter isObserved: which of the values that the model points out become outputs as well (`observed/NAME`).
   public func trace(
@@ -68,7 +72,7 @@ public struct Program: Sendable {
     for (name, type) in inputs { tensors[name] = trace.input("input/" + name, type) }
     let results = configuration.architecture.outputs(of: tensors, in: trace)
     if let diagnostic = trace.diagnostic { throw diagnostic }
-    return results
+    return results + trace.updates.map { (ValueNames.parameter($0.name), $0.tensor) }
   }
 }
 
@@ -91,6 +95,16 @@ extension Program {
         throw Diagnostic("the input '\(input.name)' wants \(input), got \(type)")
       }
     }
+  }
+}
+
+extension Program {
+  /// Holds the integers of an input's value below its limit.
+  public func check(_ value: HostTensor, for name: String) throws(Diagnostic) {
+    guard let input = inputs.first(where: { $0.name == name }), let limit = input.limit, value.type.dtype == .i64 else { return }
+    guard let wrong = value.integers.firstIndex(where: { $0 >= Int64(limit) }) else { return }
+    let found = value.integers[wrong]
+    throw Diagnostic("the input '\(name)' wants ids below \(limit), got \(found) at element \(wrong)")
   }
 }
 

@@ -21,7 +21,11 @@ public struct CaseRunner {
     let program = try Program(configuration)
     let names = file.names(of: .input)
     var inputs: [String: HostTensor] = [:]
-    for name in names { inputs[ValueNames.input(name)] = try file.tensor(.input, name) }
+    for name in names {
+      let value = try file.tensor(.input, name)
+      try program.check(value, for: name)
+      inputs[ValueNames.input(name)] = value
+    }
     for parameter in program.parameters {
       guard let type = file.type(of: .parameter, parameter.name) else {
         throw Diagnostic("\(file.name): the tensor 'param/\(parameter.name)' \(parameter.type) is missing")
@@ -77,7 +81,8 @@ public struct CaseRunner {
     }
     let executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
     var results: [String: HostTensor] = [:]
-    for (name, tensor) in try executable.run(inputs) {
+    // What a run leaves in the model's buffers is no output.
+    for (name, tensor) in try executable.run(inputs) where !name.hasPrefix(ValueNames.parameter("")) {
       results[name.hasPrefix("grad/") ? name : "output/\(name)"] = tensor
     }
     return results
