@@ -88,7 +88,7 @@ import Testing
   func ids() throws {
     let scratch = try Scratch()
     let file = URL(fileURLWithPath: scratch.path("ids.bin"))
-    var bytes = (0..<400).flatMap { [UInt8($0 % 251), 0] }
+    var bytes: [UInt8] = (0..<400).flatMap { [UInt8($0 % 251), 0] }
     try Data(bytes).write(to: file)
     let arguments = [
       "train", try scratch.file("config.json", Self.model), "--data", file.path, "--ids", "u16", "--steps", "2", "--batch",
