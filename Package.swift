@@ -42,7 +42,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
-  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "CUDABackend", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
