@@ -10,6 +10,8 @@ public enum ValueNames {
   public static func secondMoment(_ name: String) -> String { "state/v/\(name)" }
   /// A running average of a weight.
   public static func average(_ name: String) -> String { "state/average/\(name)" }
+  /// A value inside the model that was asked for.
+  public static func observed(_ name: String) -> String { "observed/\(name)" }
   /// The number of steps done: an i64 scalar.
   public static let step = "state/step"
 }

@@ -6,20 +6,24 @@ import Models
 import Runtime
 import Training
 
-/// `millrace train`: trains a language model on the bytes of a text.
+/// `millrace train`: trains a language model on a text.
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a language model on the bytes of a text.",
+    abstract: "Train a language model on a text, as bytes or by a tokenizer.",
     discussion: """
       Writes checkpoints (step-00000100, …) and log.jsonl to the output folder. A checkpoint is a model's folder with the \
       state of its training; it is there whole or not at all. Interrupted by Ctrl-C or SIGTERM, it finishes the step, \
       saves, and ends with code 130; --resume goes on as if nothing had happened, to the last bit.
+
+      Without a tokenizer every byte is a token. With one, added tokens in the text (<|endoftext|>) become their ids. If \
+      the configuration's embedding has a 'boundary', that id ends every document: each file of a folder, or each part \
+      of a file before --separator. A file of ids (--ids) is taken as it is, and mapped, so that it may be larger than \
+      the memory.
       """)
 
   @Argument(help: "The model's config.json; its key 'optimizer' may be left out.")
   var config: String
-  @Option(help: ArgumentHelp("A text file (gzip is unpacked), or dict-gcide, Debian's English dictionary.", valueName: "file"))
-  var data: String
+  @OptionGroup var text: TextOptions
   @Option(help: ArgumentHelp("The folder of checkpoints and log.", valueName: "folder"))
   var out = "run"
   @Flag(help: "Go on from the newest checkpoint in the output folder, if there is one.")
@@ -29,7 +33,7 @@ struct Train: ParsableCommand {
   var steps: Int?
   @Option(help: "Windows in a batch (default: 8).")
   var batch: Int?
-  @Option(help: "Bytes of a window (default: 256).")
+  @Option(help: "Tokens of a window (default: 256).")
   var length: Int?
   @Option(help: "A learning rate instead of the configuration's.")
   var learningRate: Double?
@@ -84,7 +88,7 @@ struct Train: ParsableCommand {
     let configuration = try TrainingConfiguration(
       json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
     if let checkpoint { try hold(checkpoint.state) }
-    let source = try source(for: configuration.program, continuing: checkpoint?.state.batches)
+    let source = try source(for: configuration, continuing: checkpoint)
     let trainer: Trainer
     if let checkpoint {
       trainer = try Trainer(
@@ -97,15 +101,19 @@ struct Train: ParsableCommand {
   }
 
   /// The batches that the model is trained on.
-  private func source(for program: Program, continuing kept: BatchSettings?) throws(Diagnostic) -> any BatchSource {
-    try TextBatches(
-      TextData(data), batch: kept?.batch ?? batch ?? 8, length: kept?.length ?? length ?? 256, seed: kept?.seed ?? seed ?? 1)
+  private func source(
+    for configuration: TrainingConfiguration, continuing checkpoint: Checkpoint?
+  ) throws(Diagnostic) -> any BatchSource {
+    let kept = checkpoint?.state.batches
+    return try TextBatches(
+      text.data(for: configuration.json, continuing: checkpoint), batch: kept?.batch ?? batch ?? 8,
+      length: kept?.length ?? length ?? 256, seed: kept?.seed ?? seed ?? 1)
   }
 
   private func plan(_ steps: Int, _ source: any BatchSource) -> TrainingRun.Plan {
     var every = validateEvery
     if every > 0, source.validationBatches == 0 {
-      say("note: too little of '\(data)' is left to validate on")
+      say("note: too little of '\(text.data)' is left to validate on")
       every = 0
     }
     return TrainingRun.Plan(

@@ -1,4 +1,3 @@
-import CZlib
 import DSL
 import IR
 import Models
@@ -26,24 +25,22 @@ public struct TextBatches: BatchSource {
   }
   public var unit: String { "tokens" }
   public var unitsPerBatch: Int { batch * length }
-  public var settings: BatchSettings { BatchSettings(batch: batch, length: length, seed: seed) }
-
-  public var identity: DataIdentity {
-    let checksum = data.bytes.withUnsafeBufferPointer { crc32_z(0, $0.baseAddress, z_size_t($0.count)) }
-    return DataIdentity(source: data.source, bytes: data.bytes.count, crc32: UInt(checksum))
+  public var settings: BatchSettings {
+    BatchSettings(batch: batch, length: length, tokenizer: data.tokenizer.name, seed: seed)
   }
+
+  public var identity: DataIdentity { data.identity }
+  public var tokenizer: Tokenizer? { data.tokenizer }
 
   public func check(_ program: Program) throws(Diagnostic) {
     guard program.inputs.contains(where: { $0.name == "tokens" }), program.inputs.contains(where: { $0.name == "targets" })
     else { throw Diagnostic("only a language model can be trained on text") }
     let table = program.parameters.first { $0.name == "embed.token.weight" }
-    if let rows = table?.type.shape.first, rows < TextData.vocabulary {
-      throw Diagnostic("bytes want a vocabulary of at least \(TextData.vocabulary), the model has \(rows)")
-    }
+    if let rows = table?.type.shape.first { try data.check(vocabulary: rows) }
   }
 
   public func batch(step: Int) throws(Diagnostic) -> [String: HostTensor] {
-    try data.batch(step: step, batch: batch, length: length, seed: seed).tokensAndTargets()
+    try inputs(data.batch(step: step, batch: batch, length: length, seed: seed))
   }
 
   public var validationBatches: Int {
@@ -51,14 +48,19 @@ public struct TextBatches: BatchSource {
   }
 
   public func validationBatch(_ number: Int) throws(Diagnostic) -> [String: HostTensor] {
-    try data.validationBatch(number, batch: batch, length: length).tokensAndTargets()
+    try inputs(data.validationBatch(number, batch: batch, length: length))
+  }
+
+  private func inputs(_ windows: HostTensor) throws(Diagnostic) -> [String: HostTensor] {
+    let (tokens, targets) = try windows.tokensAndTargets()
+    return ["tokens": tokens, "targets": targets]
   }
 }
 
 extension HostTensor {
   /// Windows i64[B, T + 1] as inputs and, one place on, what is to follow them.
-  fileprivate func tokensAndTargets() throws(Diagnostic) -> [String: HostTensor] {
-    ["tokens": try columns(from: 0), "targets": try columns(from: 1)]
+  func tokensAndTargets() throws(Diagnostic) -> (tokens: HostTensor, targets: HostTensor) {
+    (try columns(from: 0), try columns(from: 1))
   }
 
   /// All columns but one, from column `first` on.

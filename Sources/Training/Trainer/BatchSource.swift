@@ -12,6 +12,8 @@ public protocol BatchSource: Sendable {
   var unitsPerBatch: Int { get }
   var settings: BatchSettings { get }
   var identity: DataIdentity { get }
+  /// What is kept with a model so that it can be told the same kind of text; `nil` for what is no text.
+  var tokenizer: Tokenizer? { get }
   /// Throws unless a model takes these batches.
   func check(_ program: Program) throws(Diagnostic)
   /// The batch of the step after `step` steps.
@@ -22,19 +24,28 @@ public protocol BatchSource: Sendable {
   func validationBatch(_ number: Int) throws(Diagnostic) -> [String: HostTensor]
 }
 
+extension BatchSource {
+  public var tokenizer: Tokenizer? { nil }
+}
+
 /// What batches follow from, besides the data and the step; a checkpoint keeps it.
 public struct BatchSettings: Hashable, Sendable {
   /// Windows or images in a batch.
   public var batch: Int
   /// Tokens of a window; `nil` for what has no windows.
   public var length: Int?
+  /// What made ids of a text: `bytes`, `tokenizer.json` or, if they were there before, `ids`; `nil` for what is no text.
+  public var tokenizer: String?
   public var seed: UInt64
   /// The share of images that lose their label; `nil` for what has none.
   public var labelDropout: Double?
 
-  public init(batch: Int, length: Int? = nil, seed: UInt64, labelDropout: Double? = nil) {
+  public init(
+    batch: Int, length: Int? = nil, tokenizer: String? = nil, seed: UInt64, labelDropout: Double? = nil
+  ) {
     self.batch = batch
     self.length = length
+    self.tokenizer = tokenizer
     self.seed = seed
     self.labelDropout = labelDropout
   }

@@ -130,7 +130,9 @@ extension Trainer {
     }
     let state = TrainingState(
       step: step, batches: source.settings, data: source.identity, averageDecay: averageDecay, seconds: seconds)
-    return Checkpoint(json: configuration.json, tensors: try tensors(), moments: moments, state: state)
+    return Checkpoint(
+      json: configuration.json, tensors: try tensors(), moments: moments, state: state,
+      tokenizer: source.tokenizer ?? .bytes)
   }
 
   private func value(of name: String) throws(Diagnostic) -> HostTensor {

@@ -28,6 +28,7 @@ public struct TrainingState: Hashable, Sendable {
       "format": Self.format, "step": "\(step)", "batch": "\(batches.batch)", "seed": "\(batches.seed)",
       "data": data.source, "data_bytes": "\(data.bytes)", "data_crc32": "\(data.crc32)", "seconds": "\(seconds)",
     ]
+    metadata["tokens"] = batches.tokenizer
     metadata["length"] = batches.length.map { "\($0)" }
     metadata["label_dropout"] = batches.labelDropout.map { "\($0)" }
     metadata["average_decay"] = averageDecay.map { "\($0)" }
@@ -48,7 +49,7 @@ public struct TrainingState: Hashable, Sendable {
       metadata[key] == nil ? nil : try value(key)
     }
     let batches = BatchSettings(
-      batch: try value("batch"), length: try optional("length"), seed: try value("seed"),
+      batch: try value("batch"), length: try optional("length"), tokenizer: metadata["tokens"], seed: try value("seed"),
       labelDropout: try optional("label_dropout"))
     try self.init(
       step: value("step"), batches: batches,
@@ -61,10 +62,31 @@ public struct TrainingState: Hashable, Sendable {
 }
 
 extension ModelDirectory {
-  /// Tokens of the windows that a checkpoint was trained on; `nil` for a model that is none.
-  public var trainedLength: Int? {
+  /// The state of its training; `nil` for a model that is no checkpoint.
+  public var trainingState: TrainingState? {
     let file = "\(path)/\(Checkpoint.stateName)"
     guard exists(file), let metadata = try? TensorFile(file).metadata else { return nil }
-    return (try? TrainingState(metadata, of: file))?.batches.length
+    return try? TrainingState(metadata, of: file)
+  }
+
+  /// Tokens of the windows that a checkpoint was trained on; `nil` for a model that is none.
+  public var trainedLength: Int? { trainingState?.batches.length }
+
+  /// What makes ids of text: the tokenizer in the folder; without one the bytes, unless it was trained on ids.
+  public func tokenizer() throws(Diagnostic) -> Tokenizer {
+    let file = "\(path)/\(BytePairTokenizer.fileName)"
+    if exists(file) { return .bytePairs(try BytePairTokenizer(file)) }
+    return trainingState?.batches.tokenizer == Tokenizer.numbers.name ? .numbers : .bytes
+  }
+
+  /// A text as the model reads it; without a name the one it was trained on.
+  public func text(_ source: String? = nil, ids: Tokens.Format? = nil) throws(Diagnostic) -> TextData {
+    guard let source = source ?? trainingState?.data.source else {
+      throw Diagnostic("\(path): does not say what text it was trained on; name one")
+    }
+    let tokenizer = try tokenizer()
+    if let ids { return try TextData(ids: source, ids, tokenizer: tokenizer) }
+    if case .numbers = tokenizer { throw Diagnostic("\(source): the model was trained on ids; say how large they are") }
+    return try TextData(source, tokenizer: tokenizer, boundary: try TextData.boundary(of: json))
   }
 }
