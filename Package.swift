@@ -25,7 +25,7 @@ let llvmName = "LLVM-" + (llvmConfig("--version")?.split(separator: ".").first.m
 func notes(under folder: String) -> [String] {
   let root = Context.packageDirectory + "/" + folder
   let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".safetensors"]
+  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".json", ".safetensors"]
   return all.filter { file in kinds.contains { file.hasSuffix($0) } }.sorted()
 }
 

@@ -33,6 +33,26 @@ import Testing
     #expect(error?.message.contains(message) == true, "\(String(describing: error))")
   }
 
+  private static let mixtureModel = """
+    {"architecture": "language-model", "vocabulary": 61, "width": 32, "layers": 2, "heads": 4,
+    "feed_forward": {"kind": "moe", "hidden": 12, KEYS}}
+    """
+
+  @Test("what is wrong with a mixture of experts is said where it stands", arguments: [
+    (#""experts": 0, "top": 1"#, 60, "'experts' wants an integer from 1"), (#""experts": 4, "top": 0"#, 70, "'top' wants an integer from 1"),
+    (#""experts": 4, "top": 5"#, 70, "'top' wants at most the 4 experts, got 5"), (#""experts": 4"#, 17, "'feed_forward' wants a key 'top'"),
+    (#""experts": 4, "top": 2, "routing": "expert""#, 84, "'routing' wants one of \"token-choice\", "),
+    (#""experts": 4, "top": 2, "momentum": 2"#, 85, "'momentum' wants a number from 0.0 to 1.0"),
+    (#""experts": 4, "top": 2, "plr_weight": 1"#, 73, "'feed_forward': unknown key \"plr_weight\""),
+    (#""experts": 4, "top": 2, "target_width": 1"#, 73, "'feed_forward': unknown key \"target_width\""),
+    (#""experts": 16777216, "top": 1"#, 0, ""),
+  ])
+  func mixtureErrors(_ keys: String, _ column: Int, _ message: String) {
+    let error = #expect(throws: Diagnostic.self) { _ = try program(keys, in: Self.mixtureModel) }
+    #expect(column == 0 || error?.location == Location(file: "config.json", line: 2, column: column), "\(String(describing: error))")
+    #expect(error?.message.contains(message) == true || message.isEmpty, "\(String(describing: error))")
+  }
+
   @Test("a missing key is named")
   func missing() {
     let text = #"{"architecture": "language-model", "vocabulary": 61}"#
@@ -65,11 +85,13 @@ import Testing
   @Test("layers treat a parameter as its name says", arguments: GoldenCases.names(""))
   func groups(name: String) throws {
     let program = try Program(Configuration(GoldenCases.file(name).config))
-    for parameter in program.parameters {
+    for parameter in program.trained {
       #expect(parameter.decays == ParameterNames.decays(parameter.name), "\(parameter)")
       #expect(parameter.isTable == ParameterNames.isTable(parameter.name), "\(parameter)")
       if case .floats(let values) = parameter.initialValues(seed: 1) {
-        #expect(values.count == parameter.type.count && values.allSatisfy(\.isFinite))
+        // A threshold that nobody set is infinite.
+        let isSound = parameter.role == .buffer || values.allSatisfy(\.isFinite)
+        #expect(values.count == parameter.type.count && isSound)
       }
     }
   }
