@@ -14,6 +14,9 @@ public final class Trace {
   public private(set) var diagnostic: Diagnostic?
   /// The parameters used so far under their full names, in order of first use.
   public private(set) var parameters: [Parameter] = []
+  /// The next values of buffers, under their full names.
+  public private(set) var updates: [(name: String, tensor: Tensor)] = []
+  private var records: [Any] = []
   /// How many residual sites were traced: the number of the next one.
   var sites = 0
 
@@ -140,6 +143,14 @@ extension Trace {
     return body()
   }
 
+  /// Names the parameters that `body` uses from the model's root, whatever scopes are around.
+  public func unscoped<R>(_ body: () -> R) -> R {
+    let around = scopes
+    scopes = []
+    defer { scopes = around }
+    return body()
+  }
+
   /// The tensor of a parameter; its name is the path of the scopes around, then its own.
   ///
   /// Using one name twice is sharing, if both declare the same.
@@ -159,6 +170,25 @@ extension Trace {
     parameters.append(parameter)
     return tensor
   }
+
+  /// Sets what a buffer holds after the program has run; the last of several values stays.
+  ///
+  /// The program gives it as a result that is named like the parameter.
+  public func update(_ local: Parameter, to tensor: Tensor) {
+    let name = (scopes + [local.name]).joined(separator: ".")
+    guard
+      require(local.role == .buffer, "'\(name)' is no buffer and cannot be given a next value"),
+      require(tensor.type == local.type, "the next value of '\(name)' is \(tensor.type) instead of \(local.type)")
+    else { return }
+    updates.removeAll { $0.name == name }
+    updates.append((name, tensor))
+  }
+
+  /// Keeps what a layer computes besides its output, for whoever put the layer into a model: losses, choices.
+  public func record<R>(_ record: R) { records.append(record) }
+
+  /// The records of one type, in the order in which they were made.
+  public func records<R>(of type: R.Type) -> [R] { records.compactMap { $0 as? R } }
 
   /// The number of the next residual site.
   func nextSite() -> Int {

@@ -48,7 +48,8 @@ public struct Program: Sendable {
 
   public var inputs: [ProgramInput] { configuration.architecture.inputs }
 
-  /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs.
+  /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs and, as
+  /// `param/NAME`, the next values of its buffers.
   public func trace(inputs given: [String: TensorType]) throws(Diagnostic) -> Function {
     try check(given)
     let trace = Trace(name: "forward")
@@ -64,7 +65,7 @@ public struct Program: Sendable {
     for (name, type) in inputs { tensors[name] = trace.input("input/" + name, type) }
     let results = configuration.architecture.outputs(of: tensors, in: trace)
     if let diagnostic = trace.diagnostic { throw diagnostic }
-    return results
+    return results + trace.updates.map { (ValueNames.parameter($0.name), $0.tensor) }
   }
 }
 

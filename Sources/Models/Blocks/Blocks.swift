@@ -4,7 +4,7 @@ import Runtime
 
 extension Configuration {
   /// The single block of an architecture `block`: a part of the models, alone.
-  static func block(_ fields: inout Fields, optimizer: AdamW?) throws(Diagnostic) -> any Architecture {
+  static func block(_ fields: inout Fields, _ mode: Mode, optimizer: AdamW?) throws(Diagnostic) -> any Architecture {
     var block = try fields.requiredFields("block")
     let kind: BlockKind = try block.choice("kind")
     let architecture: any Architecture
@@ -20,7 +20,8 @@ extension Configuration {
     case .adamwStep:
       guard let optimizer else { throw block.failure("kind", "\"adamw-step\" wants a key 'optimizer' beside 'block'") }
       architecture = try OptimizerBlock(&block, optimizer)
-    case .embedding, .memory, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss, .engram:
+    case .memory: architecture = try MemoryBlock(&block, mode)
+    case .embedding, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss, .engram:
       throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()

@@ -2,11 +2,13 @@ import DSL
 import IR
 
 /// A pre-norm decoder block with a residual site around each sublayer.
-struct DecoderBlock: Model, Sendable {
+struct DecoderBlock: Model {
   let options: DecoderOptions
   let residual: ResidualChoice
   /// The number of the block in the network.
   let index: Int
+  /// Memories that read its normalised feed-forward input, or take the feed-forward's place.
+  var memories: MemoryLayers?
 
   var body: some Layer {
     site("attention_site", 2 * index) {
@@ -15,7 +17,15 @@ struct DecoderBlock: Model, Sendable {
     }
     site("feed_forward_site", 2 * index + 1) {
       RMSNorm(options.width, eps: options.normEps).named("feed_forward_norm")
-      SwiGLU(options.width, hidden: options.feedForward.hidden, outputInitial: outputInitial).named("feed_forward")
+      if let memory = memories?.replacement(in: index) {
+        Apply { memory($0) }
+      } else {
+        Apply { x in
+          memories?.read(x, in: index)
+          return x
+        }
+        SwiGLU(options.width, hidden: options.feedForward.hidden, outputInitial: outputInitial).named("feed_forward")
+      }
     }
   }
 

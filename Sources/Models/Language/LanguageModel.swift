@@ -8,17 +8,20 @@ struct LanguageModel: Architecture {
   let layers: Int
   let decoder: DecoderOptions
   let residual: ResidualChoice
+  let memory: MemoryChoice
   /// The output head is the token table.
   let tied: Bool
 
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     vocabulary = try fields.int("vocabulary", in: 1...Fields.largest)
     layers = try fields.int("layers", in: 0...4096)
     tied = try fields.bool("tied", default: false)
-    decoder = try DecoderOptions(&fields)
+    decoder = try DecoderOptions(&fields, mode)
     residual = try ResidualChoice(try fields.fields("residual"), width: decoder.width)
     try fields.acceptOnly("embedding", kind: "plain", of: ["over-encoding", "byte-hash"])
-    try fields.acceptOnly("memory", kind: "none", of: ["pkm", "memory-plus", "ultramem", "ultramem-v2"])
+    let surroundings = MemorySurroundings(
+      width: decoder.width, layers: layers, hidden: decoder.feedForward.hidden, mode: mode)
+    memory = try MemoryChoice(try fields.fields("memory"), in: surroundings)
     try fields.acceptOnly("prediction", kind: "next", of: ["multi-token", "over-decoding"])
     if fields.has("engram") { throw fields.failure("engram", "is not supported yet") }
   }
@@ -33,16 +36,22 @@ struct LanguageModel: Architecture {
     let logits = network(tokens)
     guard let targets = inputs["targets"] else { return [("logits", logits)] }
     let next = logits.crossEntropy(targets)
-    return [("logits", logits), ("loss_next", next), ("loss", next)]
+    var losses = [("loss_next", next)]
+    let penalties = trace.records(of: MemoryPenalty.self).map(\.value)
+    if let first = penalties.first { losses.append(("loss_penalty", penalties.dropFirst().reduce(first) { $0 + $1 })) }
+    let loss = losses.dropFirst().reduce(next) { $0 + $1.1 }
+    return [("logits", logits)] + losses + [("loss", loss)]
   }
 
   /// From ids to logits.
   private var network: Stack {
-    Stack {
+    let memories = memory.layers
+    return Stack {
       token.named("embed.token")
       Expand(residual.scheme).named("residual")
       for index in 0..<layers {
-        DecoderBlock(options: decoder, residual: residual, index: index).named("blocks.\(index)")
+        DecoderBlock(options: decoder, residual: residual, index: index, memories: memories).named("blocks.\(index)")
+        Apply { memories.add(to: $0, after: index, by: residual.scheme) }
       }
       Collapse(residual.scheme).named("residual")
       RMSNorm(decoder.width, eps: decoder.normEps).named("norm")
@@ -58,7 +67,7 @@ struct LanguageModel: Architecture {
 }
 
 extension DecoderOptions {
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     width = try fields.size("width")
     heads = try fields.size("heads")
     keyHeads = try fields.size("kv_heads", default: heads)
