@@ -14,8 +14,8 @@ public enum Initial: Hashable, Sendable {
   /// Normal with mean 0.
   case normal(_ deviation: Double)
   case uniform(_ low: Double, _ high: Double)
-  /// Uniform in ±√(6 / (inputs + outputs)).
-  case xavier(inputs: Int, outputs: Int)
+  /// Uniform in ±gain·√(6 / (inputs + outputs)).
+  case xavier(inputs: Int, outputs: Int, gain: Double = 1)
   case values([Float])
   /// 1 where the row number, modulo the number of columns, is the column number; 0 elsewhere.
   case identity
@@ -23,6 +23,8 @@ public enum Initial: Hashable, Sendable {
   case permutation
   /// The numbers 0, 1, … in order.
   case counting
+  /// Odd integers from 1 on, below a limit, each as likely.
+  case oddIntegers(below: Int64)
 
   public static var zeros: Self { .constant(0) }
   public static var ones: Self { .constant(1) }
@@ -59,14 +61,14 @@ extension Initial {
     case .constant(let value): return [Float](repeating: Float(value), count: count)
     case .normal(let deviation): return (0..<count).map { _ in Float(deviation * random.normal()) }
     case .uniform(let low, let high): return (0..<count).map { _ in Float(low + (high - low) * random.unit()) }
-    case .xavier(let inputs, let outputs):
-      let bound = (6 / Double(max(1, inputs + outputs))).squareRoot()
+    case .xavier(let inputs, let outputs, let gain):
+      let bound = gain * (6 / Double(max(1, inputs + outputs))).squareRoot()
       return Initial.uniform(-bound, bound).floats(type, &random)
     case .values(let values): return values
     case .identity:
       let columns = type.shape.last ?? 1
       return (0..<count).map { place in (place / columns) % columns == place % columns ? 1 : 0 }
-    case .permutation, .counting: return integers(type, &random).map { Float($0) }
+    case .permutation, .counting, .oddIntegers: return integers(type, &random).map { Float($0) }
     }
   }
 
@@ -75,6 +77,7 @@ extension Initial {
     switch self {
     case .counting: return numbers
     case .permutation: return numbers.shuffled(using: &random)
+    case .oddIntegers(let limit): return numbers.map { _ in Int64(random.next() % UInt64(max(1, limit / 2))) * 2 + 1 }
     case .constant, .normal, .uniform, .xavier, .values, .identity:
       return floats(type, &random).map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
     }

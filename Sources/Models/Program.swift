@@ -23,12 +23,15 @@ public struct ProgramInput: Sendable, Hashable {
   public var dtype: DType
   public var axes: [Axis]
   public var isOptional: Bool
+  /// What integers are below: a vocabulary, a number of classes. Negative ones are left to the model.
+  public var limit: Int?
 
-  public init(_ name: String, _ dtype: DType = .f32, _ axes: [Axis], isOptional: Bool = false) {
+  public init(_ name: String, _ dtype: DType = .f32, _ axes: [Axis], isOptional: Bool = false, below limit: Int? = nil) {
     self.name = name
     self.dtype = dtype
     self.axes = axes
     self.isOptional = isOptional
+    self.limit = limit
   }
 }
 
@@ -88,6 +91,16 @@ extension Program {
         throw Diagnostic("the input '\(input.name)' wants \(input), got \(type)")
       }
     }
+  }
+}
+
+extension Program {
+  /// Holds the integers of an input's value below its limit.
+  public func check(_ value: HostTensor, for name: String) throws(Diagnostic) {
+    guard let input = inputs.first(where: { $0.name == name }), let limit = input.limit, value.type.dtype == .i64 else { return }
+    guard let wrong = value.integers.firstIndex(where: { $0 >= Int64(limit) }) else { return }
+    let found = value.integers[wrong]
+    throw Diagnostic("the input '\(name)' wants ids below \(limit), got \(found) at element \(wrong)")
   }
 }
 

@@ -8,7 +8,9 @@ import Testing
 
 /// The models against the answers of a reference in double precision, run by the interpreter.
 @Suite("golden cases") struct GoldenTests {
-  static let names = CaseFile.names("block-", "hyper-", "mhc-", "frac-", "ghc-", "adamw", "lm-", "pkm", "memory-", "ultramem-")
+  static let names = CaseFile.names(
+    "block-", "hyper-", "mhc-", "frac-", "ghc-", "adamw", "over-encoding-", "byte-hash", "engram", "lm-", "pkm", "memory-",
+    "ultramem-")
 
   @Test("outputs and gradients are those of the reference", arguments: names)
   func agreesWithReference(name: String) throws {

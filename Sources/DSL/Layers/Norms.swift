@@ -6,7 +6,12 @@ public struct RMSNorm: Layer {
   public let eps: Double
 
   public init(_ width: Int, eps: Double = 1e-5, affine: Bool = true) {
-    weight = affine ? Parameter("weight", [width], .ones, decays: false) : nil
+    self.init([width], eps: eps, affine: affine)
+  }
+
+  /// With a gain for each element of the last axes; the norm is over the last of them alone.
+  public init(_ shape: [Int], eps: Double = 1e-5, affine: Bool = true) {
+    weight = affine ? Parameter("weight", shape, .ones, decays: false) : nil
     self.eps = eps
   }
 

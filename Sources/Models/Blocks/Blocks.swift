@@ -20,8 +20,12 @@ extension Configuration {
     case .adamwStep:
       guard let optimizer else { throw block.failure("kind", "\"adamw-step\" wants a key 'optimizer' beside 'block'") }
       architecture = try OptimizerBlock(&block, optimizer)
+    case .embedding: architecture = try EmbeddingBlock(&block)
+    case .engram: architecture = try EngramBlock(&block)
+    case .moe: architecture = try MixtureBlock(&block, mode)
+    case .routerSimilarity: architecture = RouterSimilarityBlock()
     case .memory: architecture = try MemoryBlock(&block, mode)
-    case .embedding, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss, .engram:
+    case .ditBlock, .diffusionNoise, .flowNoise, .varianceLoss:
       throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()

@@ -70,6 +70,22 @@ extension Fields {
     return value
   }
 
+  /// A list of integers within limits.
+  mutating func integers(_ key: String, in range: ClosedRange<Int>) throws(Diagnostic) -> [Int] {
+    let json = try required(key)
+    let items = try read(key) { () throws(Diagnostic) in try json.array() }
+    var integers: [Int] = []
+    for item in items {
+      let value = try read(key) { () throws(Diagnostic) in try item.int() }
+      guard range.contains(value) else {
+        let limits = "integers from \(range.lowerBound) to \(range.upperBound)"
+        throw Diagnostic("'\(key)' wants \(limits), got \(value)", at: item.location)
+      }
+      integers.append(value)
+    }
+    return integers
+  }
+
   mutating func size(_ key: String, default fallback: Int? = nil) throws(Diagnostic) -> Int {
     try int(key, default: fallback, in: 1...Fields.widest)
   }

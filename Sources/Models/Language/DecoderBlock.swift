@@ -24,7 +24,8 @@ struct DecoderBlock: Model {
           memories?.read(x, in: index)
           return x
         }
-        SwiGLU(options.width, hidden: options.feedForward.hidden, outputInitial: outputInitial).named("feed_forward")
+        FeedForward(options.width, options.feedForward, of: .languageModel, outputScale: residual.outputScale)
+          .named("feed_forward")
       }
     }
   }

@@ -8,6 +8,9 @@ struct LanguageModel: Architecture {
   let layers: Int
   let decoder: DecoderOptions
   let residual: ResidualChoice
+  let embedding: EmbeddingChoice
+  let engrams: EngramLayers?
+  let prediction: Prediction
   let memory: MemoryChoice
   /// The output head is the token table.
   let tied: Bool
@@ -18,52 +21,67 @@ struct LanguageModel: Architecture {
     tied = try fields.bool("tied", default: false)
     decoder = try DecoderOptions(&fields, mode)
     residual = try ResidualChoice(try fields.fields("residual"), width: decoder.width)
-    try fields.acceptOnly("embedding", kind: "plain", of: ["over-encoding", "byte-hash"])
+    embedding = try EmbeddingChoice(try fields.fields("embedding"), vocabulary: vocabulary, width: decoder.width)
+    engrams = try fields.engrams(vocabulary: vocabulary, width: decoder.width, residual: residual, blocks: layers)
     let surroundings = MemorySurroundings(
       width: decoder.width, layers: layers, hidden: decoder.feedForward.hidden, mode: mode)
     memory = try MemoryChoice(try fields.fields("memory"), in: surroundings)
-    try fields.acceptOnly("prediction", kind: "next", of: ["multi-token", "over-decoding"])
-    if fields.has("engram") { throw fields.failure("engram", "is not supported yet") }
+    prediction = try fields.prediction(decoder)
   }
 
   var inputs: [ProgramInput] {
-    let axes: [ProgramInput.Axis] = [.free("B"), .free("T")]
-    return [ProgramInput("tokens", .i64, axes), ProgramInput("targets", .i64, axes, isOptional: true)]
+    [.tokens(below: vocabulary), .tokens(below: vocabulary, named: "targets", isOptional: true)]
   }
 
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)] {
-    guard let tokens = inputs["tokens"] else { preconditionFailure("a language model is traced with tokens") }
-    let logits = network(tokens)
+    let tokens = inputs.input("tokens")
+    let embedded = Stack { embedding }(tokens)
+    let trunk = trunk(tokens)(embedded)
+    let hidden = Stack { RMSNorm(decoder.width, eps: decoder.normEps).named("norm") }(trunk)
+    let logits = head(hidden)
     guard let targets = inputs["targets"] else { return [("logits", logits)] }
-    let next = logits.crossEntropy(targets)
-    var losses = [("loss_next", next)]
-    let penalties = trace.records(of: MemoryPenalty.self).map(\.value)
-    if let first = penalties.first { losses.append(("loss_penalty", penalties.dropFirst().reduce(first) { $0 + $1 })) }
-    let loss = losses.dropFirst().reduce(next) { $0 + $1.1 }
-    return [("logits", logits)] + losses + [("loss", loss)]
+    let next = Stack { Apply { $0.crossEntropy(targets) } }(logits)
+    var outputs = [("logits", logits), ("loss_next", next)]
+    var loss = next
+    if let future = futureLoss(TrunkOutput(embedded: embedded, trunk: trunk, hidden: hidden, targets: targets)) {
+      outputs.append(("loss_future", future))
+      loss = loss + future * prediction.weight
+    }
+    for other in decoder.feedForward.losses(in: trace) {
+      outputs.append((other.name, other.value))
+      loss = loss + other.value * other.weight
+    }
+    if let penalty = MemoryPenalty.sum(in: trace) {
+      outputs.append(("loss_penalty", penalty))
+      loss = loss + penalty
+    }
+    return outputs + [("loss", loss)]
   }
 
-  /// From ids to logits.
-  private var network: Stack {
+  /// From embeddings to what the final norm reads.
+  private func trunk(_ tokens: Tensor) -> Stack {
     let memories = memory.layers
     return Stack {
-      token.named("embed.token")
       Expand(residual.scheme).named("residual")
       for index in 0..<layers {
+        if let engrams { Apply { engrams($0, tokens, before: index) } }
         DecoderBlock(options: decoder, residual: residual, index: index, memories: memories).named("blocks.\(index)")
         Apply { memories.add(to: $0, after: index, by: residual.scheme) }
       }
       Collapse(residual.scheme).named("residual")
-      RMSNorm(decoder.width, eps: decoder.normEps).named("norm")
+    }
+  }
+
+  /// The output head: from normed states to logits.
+  var head: Stack {
+    Stack {
       if tied {
-        Apply { [token] in $0.linear($0.trace[token.weight]) }.named("embed.token")
+        Apply { [embedding] in $0.linear($0.trace[embedding.token.layer.weight]) }.named("embed.token")
       } else {
         Linear(decoder.width, vocabulary).named("output")
       }
     }
   }
-
-  private var token: Embedding { Embedding(rows: vocabulary, width: decoder.width) }
 }
 
 extension DecoderOptions {
@@ -78,11 +96,32 @@ extension DecoderOptions {
     rotaryBase = try fields.number("rope_base", default: 10000)
     normalizesHeads = try fields.bool("qk_norm", default: false)
     normEps = try fields.number("norm_eps", default: 1e-5)
-    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"))
+    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"), of: .languageModel, mode)
   }
 }
 
 extension Fields {
+  fileprivate mutating func engrams(
+    vocabulary: Int, width: Int, residual: ResidualChoice, blocks: Int
+  ) throws(Diagnostic) -> EngramLayers? {
+    guard let fields = try fields("engram") else { return nil }
+    guard let streams = residual.wholeStreams else {
+      throw failure("engram", "wants whole residual streams: plain, hyper or mhc")
+    }
+    return try EngramLayers(fields, vocabulary: vocabulary, width: width, streams: streams, blocks: blocks)
+  }
+
+  fileprivate mutating func prediction(_ decoder: DecoderOptions) throws(Diagnostic) -> Prediction {
+    // The hidden width of further blocks is that of the others, whatever kind of feed-forward those have.
+    var feedForward = try requiredFields("feed_forward")
+    let hidden = try feedForward.size("hidden")
+    return try Prediction(try fields("prediction"), hidden: hidden) { hidden in
+      var options = decoder
+      options.feedForward = FeedForwardOptions(hidden: hidden)
+      return DecoderBlock(options: options, residual: .plain, index: 0)
+    }
+  }
+
   /// Holds an object that need not be there to its one supported kind.
   fileprivate mutating func acceptOnly(_ key: String, kind: String, of planned: [String]) throws(Diagnostic) {
     guard var fields = try fields(key) else { return }

@@ -21,7 +21,11 @@ public struct CaseRunner {
     let program = try Program(configuration)
     let names = file.names(of: .input)
     var inputs: [String: HostTensor] = [:]
-    for name in names { inputs[ValueNames.input(name)] = try file.tensor(.input, name) }
+    for name in names {
+      let value = try file.tensor(.input, name)
+      try program.check(value, for: name)
+      inputs[ValueNames.input(name)] = value
+    }
     for parameter in program.parameters {
       guard let type = file.type(of: .parameter, parameter.name) else {
         throw Diagnostic("\(file.name): the tensor 'param/\(parameter.name)' \(parameter.type) is missing")

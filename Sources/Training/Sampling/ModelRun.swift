@@ -24,6 +24,7 @@ extension ModelDirectory {
         throw Diagnostic("\(file.path): the model has no input '\(entry.name)'; it takes \(names)")
       }
       let tensor = try file.tensor(entry.name, as: TensorType(input.dtype, entry.shape))
+      try program.check(tensor, for: name)
       guard values.updateValue(tensor, forKey: ValueNames.input(name)) == nil else {
         throw Diagnostic("\(file.path): has the input '\(name)' twice")
       }

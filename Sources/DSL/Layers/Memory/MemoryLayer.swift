@@ -16,6 +16,12 @@ extension MemoryLayer {
 /// What a memory adds to the loss; each that does records it in the trace.
 public struct MemoryPenalty {
   public let value: Tensor
+
+  /// What all memories of a model add; `nil` if none adds anything.
+  public static func sum(in trace: Trace) -> Tensor? {
+    let values = trace.records(of: MemoryPenalty.self).map(\.value)
+    return values.first.map { first in values.dropFirst().reduce(first) { $0 + $1 } }
+  }
 }
 
 extension Trace {
