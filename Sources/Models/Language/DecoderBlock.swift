@@ -2,13 +2,13 @@ import DSL
 import IR
 
 /// A pre-norm decoder block with a residual site around each sublayer.
-struct DecoderBlock: Model {
+struct DecoderBlock: Model, Sendable {
   let options: DecoderOptions
   let residual: ResidualChoice
   /// The number of the block in the network.
   let index: Int
   /// Memories that read its normalised feed-forward input, or take the feed-forward's place.
-  var memories: MemoryLayers?
+  var memory = MemoryChoice.none
 
   var body: some Layer {
     site("attention_site", 2 * index) {
@@ -17,11 +17,11 @@ struct DecoderBlock: Model {
     }
     site("feed_forward_site", 2 * index + 1) {
       RMSNorm(options.width, eps: options.normEps).named("feed_forward_norm")
-      if let memory = memories?.replacement(in: index) {
-        Apply { memory($0) }
+      if let replacement = memory.replacement(in: index) {
+        Apply { replacement($0) }
       } else {
         Apply { x in
-          memories?.read(x, in: index)
+          memory.read(x, in: index)
           return x
         }
         FeedForward(options.width, options.feedForward, of: .languageModel, outputScale: residual.outputScale)

@@ -60,13 +60,12 @@ struct LanguageModel: Architecture {
 
   /// From embeddings to what the final norm reads.
   private func trunk(_ tokens: Tensor) -> Stack {
-    let memories = memory.layers
-    return Stack {
+    Stack {
       Expand(residual.scheme).named("residual")
       for index in 0..<layers {
         if let engrams { Apply { engrams($0, tokens, before: index) } }
-        DecoderBlock(options: decoder, residual: residual, index: index, memories: memories).named("blocks.\(index)")
-        Apply { memories.add(to: $0, after: index, by: residual.scheme) }
+        DecoderBlock(options: decoder, residual: residual, index: index, memory: memory).named("blocks.\(index)")
+        Apply { memory.add(to: $0, after: index, by: residual.scheme) }
       }
       Collapse(residual.scheme).named("residual")
     }
@@ -120,14 +119,5 @@ extension Fields {
       options.feedForward = FeedForwardOptions(hidden: hidden)
       return DecoderBlock(options: options, residual: .plain, index: 0)
     }
-  }
-
-  /// Holds an object that need not be there to its one supported kind.
-  fileprivate mutating func acceptOnly(_ key: String, kind: String, of planned: [String]) throws(Diagnostic) {
-    guard var fields = try fields(key) else { return }
-    let found = try fields.text("kind", default: kind)
-    if planned.contains(found) { throw fields.failure("kind", "\"\(found)\" is not supported yet in '\(key)'") }
-    try fields.require(found == kind, "kind", "wants one of \"\(kind)\", \(planned), got \"\(found)\"")
-    try fields.finish()
   }
 }

@@ -39,42 +39,42 @@ struct MemoryChoice: Sendable {
     }
   }
 
-  private var replaces: Bool {
+}
+
+// MARK: In a language model
+
+extension MemoryChoice {
+  private func layer(_ number: Int) -> any MemoryLayer { layer(number) { "memories.\($0)" } }
+
+  private var replacesFeedForwards: Bool {
     guard case .plus(_, let replaces) = kind else { return false }
     return replaces
   }
 
-  /// The layers of a language model, ready to be traced once.
-  var layers: MemoryLayers {
-    MemoryLayers(
-      placements.enumerated().map { ($1, layer($0) { "memories.\($0)" }) }, replaceFeedForwards: replaces)
-  }
-}
-
-/// The memories of one trace: what they have read and not yet added.
-final class MemoryLayers {
-  private let placed: [(place: MemoryChoice.Placement, layer: any MemoryLayer)]
-  private let replaceFeedForwards: Bool
-  private var waiting: [Int: [Tensor]] = [:]
-
-  init(_ placed: [(MemoryChoice.Placement, any MemoryLayer)], replaceFeedForwards: Bool) {
-    self.placed = placed
-    self.replaceFeedForwards = replaceFeedForwards
-  }
-
   /// The memory that takes the place of a block's feed-forward.
   func replacement(in block: Int) -> (any MemoryLayer)? {
-    replaceFeedForwards ? placed.first { $0.place.from == block }?.layer : nil
+    guard replacesFeedForwards else { return nil }
+    return placements.firstIndex { $0.from == block }.map { layer($0) }
+  }
+
+  /// What a memory found, until the block after which it is added.
+  private struct Found {
+    let place: Placement
+    let output: Tensor
   }
 
   /// Looks up what the memories that start in a block find for its normalised feed-forward input.
   func read(_ x: Tensor, in block: Int) {
-    guard !replaceFeedForwards else { return }
-    for (place, layer) in placed where place.from == block { waiting[place.to, default: []].append(layer(x)) }
+    guard !replacesFeedForwards else { return }
+    for (number, place) in placements.enumerated() where place.from == block {
+      let memory = layer(number)
+      x.trace.record(Found(place: place, output: memory(x)))
+    }
   }
 
-  /// The state after a block with what was found for it.
+  /// The state after a block, with what was found for it.
   func add(to state: Tensor, after block: Int, by scheme: some ResidualScheme) -> Tensor {
-    (waiting.removeValue(forKey: block) ?? []).reduce(state) { scheme.add($1, to: $0) }
+    let found = state.trace.records(of: Found.self).filter { $0.place.to == block }
+    return found.reduce(state) { scheme.add($1.output, to: $0) }
   }
 }
