@@ -72,6 +72,7 @@ struct LookupMatch {
     func count(_ list: some Sequence<Character>) -> Int { list.reduce(1) { $0 * (extents[$1] ?? 1) } }
     (lead, picks, blocks) = (count(leads), count(picked), count(blocked))
     (slices, elements) = (count(sliced), count(rest))
+    try require(!leads.isEmpty, "all ids are one list, whose rows a matrix product reads")
     try require(lead > 1 || picks <= Self.longestList, "there is one list of \(picks) ids")
     (table, self.ids, other) = (source[0], source[1], operands[1 - rows])
   }
@@ -80,13 +81,16 @@ struct LookupMatch {
   func emit(into function: inout Function, for contraction: Operation) throws(Diagnostic) {
     var builder = FunctionBuilder(function)
     builder.location = contraction.location
-    let lists = try builder.emit(Reshape(shape: [lead, picks]), ids)
+    func shaped(_ value: Value, _ shape: [Int]) throws(Diagnostic) -> Value {
+      builder.function.type(of: value).shape == shape ? value : try builder.emit(Reshape(shape: shape), value)
+    }
+    let lists = try shaped(ids, [lead, picks])
     let fused: Value
     if isSum {
-      let weights = try builder.emit(Reshape(shape: [lead, picks, blocks, slices]), other)
+      let weights = try shaped(other, [lead, picks, blocks, slices])
       fused = try builder.emit(GatherSum(), table, lists, weights)
     } else {
-      let vectors = try builder.emit(Reshape(shape: [lead, blocks, slices * elements]), other)
+      let vectors = try shaped(other, [lead, blocks, slices * elements])
       fused = try builder.emit(GatherDot(slices: slices), table, lists, vectors)
     }
     let result = contraction.results[0]

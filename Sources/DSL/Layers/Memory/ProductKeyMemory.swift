@@ -30,15 +30,15 @@ public struct ProductKeyOptions: Sendable, Hashable {
   }
 
   /// The table: a row for every pair of keys.
-  var values: Parameter {
+  public var values: Parameter {
     let deviation = 1 / Double(max(1, valueWidth)).squareRoot()
     return Parameter("values.weight", [keys * keys, valueWidth], .normal(deviation), decays: false, isTable: true)
   }
 
   private var half: Int { keyWidth / 2 }
 
-  /// `[…, width]` → `[…, valueWidth]`
-  func lookUp(_ x: Tensor, in values: Tensor) -> Tensor {
+  /// What is found in a table, `[…, width]` → `[…, valueWidth]`.
+  public func lookUp(_ x: Tensor, in values: Tensor) -> Tensor {
     let trace = x.trace
     let query = Linear(x.extent(-1), heads * 2 * half, bias: queryBias).named("query")
     var q = query(x).split(into: [heads, 2, half])
