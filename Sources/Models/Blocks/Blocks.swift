@@ -25,8 +25,10 @@ extension Configuration {
     case .moe: architecture = try MixtureBlock(&block, mode)
     case .routerSimilarity: architecture = RouterSimilarityBlock()
     case .memory: architecture = try MemoryBlock(&block, mode)
-    case .ditBlock, .diffusionNoise, .flowNoise, .varianceLoss:
-      throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
+    case .ditBlock: architecture = try DiffusionBlockProgram(&block, mode)
+    case .diffusionNoise: architecture = DiffusionFunction.noise
+    case .flowNoise: architecture = DiffusionFunction.flow
+    case .varianceLoss: architecture = DiffusionFunction.variance
     }
     try block.finish()
     return architecture
