@@ -1,4 +1,5 @@
-"""What the workloads compute, in double precision: hyper-connections and experts in NumPy, training steps in PyTorch.
+"""What the workloads compute, in double precision: hyper-connections, memories and experts in NumPy, training steps in
+PyTorch.
 
     python reference.py WORKLOAD      writes data/WORKLOAD-reference.safetensors
 """
@@ -8,6 +9,8 @@ import sys
 import numpy as np
 from safetensors.numpy import load_file
 
+import experts
+import memories
 import workloads
 
 
@@ -53,44 +56,6 @@ def hyper_connection(p, h, eps):
     }
 
 
-def expert_race(p, x):
-    """y, the loss mean(y²), and the gradients of the loss; one expert after the other."""
-    o = workloads.RACE
-    p = {name.removeprefix("feed_forward."): value for name, value in p.items()}
-    gate = p["router.gate.weight"]
-    scores = x @ gate.T + p["router.gate.bias"]
-    order = np.argsort(-scores, axis=None, kind="stable")[: o["tokens"] * o["top"]]
-    token, expert = np.unravel_index(order, scores.shape)
-    chosen = [np.sort(token[expert == e]) for e in range(o["experts"])]
-    c = np.sqrt(2 / np.pi)
-    y, kept = np.zeros_like(x), []
-    for e, rows in enumerate(chosen):
-        inner = x[rows] @ p["experts.up.weight"][e].T
-        t = np.tanh(c * (inner + 0.044715 * inner**3))
-        slope = 0.5 * (1 + t) + 0.5 * inner * (1 - t**2) * c * (1 + 3 * 0.044715 * inner**2)
-        hidden = 0.5 * inner * (1 + t)
-        out = hidden @ p["experts.down.weight"][e].T
-        y[rows] += scores[rows, e, None] * out
-        kept.append((slope, hidden, out))
-    dy = 2 * y / y.size
-    dscores, dx = np.zeros_like(scores), np.zeros_like(x)
-    up, down = np.zeros_like(p["experts.up.weight"]), np.zeros_like(p["experts.down.weight"])
-    for e, (rows, (slope, hidden, out)) in enumerate(zip(chosen, kept)):
-        dscores[rows, e] = (dy[rows] * out).sum(1)
-        dout = scores[rows, e, None] * dy[rows]
-        down[e] = dout.T @ hidden
-        dinner = (dout @ p["experts.down.weight"][e]) * slope
-        up[e] = dinner.T @ x[rows]
-        dx[rows] += dinner @ p["experts.up.weight"][e]
-    dx += dscores @ gate
-    name = "grad/param/feed_forward."
-    return {
-        "output/y": y[None], "output/loss": (y**2).mean(), "grad/input/x": dx[None],
-        f"{name}router.gate.weight": dscores.T @ x, f"{name}router.gate.bias": dscores.sum(0),
-        f"{name}experts.up.weight": up, f"{name}experts.down.weight": down,
-    }
-
-
 def losses(workload, parameters, inputs):
     """The losses of the first steps."""
     import torch
@@ -108,19 +73,17 @@ def reference(workload):
     path = workloads.DATA / f"{workload}-reference.safetensors"
     if not path.exists():
         parameters, inputs = workloads.load_inputs(workload)
-        if workload.startswith("hc"):
+        if workload in memories.NAMES:
+            found = memories.answers(workload, parameters, inputs)
+        elif workload.startswith("hc"):
             doubles = {name: value.astype(np.float64) for name, value in parameters.items()}
             found = hyper_connection(doubles, inputs["h"].astype(np.float64), workloads.HC["eps"])
             if workload == "hc-forward":
                 found = {"output/h": found["output/h"]}
             else:
                 del found["output/h"]
-        elif workload.startswith("race"):
-            doubles = {name: value.astype(np.float64) for name, value in parameters.items()}
-            found = expert_race(doubles, inputs["x"][0].astype(np.float64))
-            found = {"output/y": found["output/y"]} if workload == "race-forward" else found
-            if workload == "race-train":
-                del found["output/y"]
+        elif workload in experts.NAMES:
+            found = experts.answers(workload, parameters, inputs)
         else:
             found = losses(workload, parameters, inputs)
         workloads.save({name: np.asarray(value, np.float64, order="C") for name, value in found.items()}, path)
@@ -134,6 +97,7 @@ TOLERANCE = 2e-4
 def check(workload, outputs):
     """The largest absolute and relative error of `outputs` (name: array), and what is wrong, if anything is."""
     worst, absolute, faults = 0.0, 0.0, []
+    outputs = memories.summarised(outputs)
     for name, want in reference(workload).items():
         found = outputs.get(name)
         if found is None or found.size != want.size:

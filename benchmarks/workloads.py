@@ -14,6 +14,9 @@ import time
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+import experts
+import memories
+
 DATA = pathlib.Path(__file__).parent / "data"
 
 HC = {"tokens": 2048, "streams": 4, "width": 1024, "eps": 1e-5}
@@ -24,13 +27,10 @@ LM = {
     "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.95, "adam_eps": 1e-8, "weight_decay": 0.1,
 }
 
-# A mixture of experts: the best `tokens · top` pairs of token and expert in the whole batch.
-RACE = {"tokens": 2048, "width": 384, "experts": 32, "top": 4, "hidden": 768}
-
 # Steps whose losses are compared before anything is timed.
 CHECKED_STEPS = 3
 
-NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", "race-forward", "race-train"]
+NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", *memories.NAMES, *experts.NAMES]
 
 
 def decays(name):
@@ -89,26 +89,18 @@ def lm_inputs(hyper):
     return {f"param/{name}": value for name, value in parameters.items()} | inputs
 
 
-def race_inputs():
-    random = np.random.Generator(np.random.Philox(4))
-    width, experts, hidden = RACE["width"], RACE["experts"], RACE["hidden"]
-    return {
-        "param/feed_forward.router.gate.weight": random.standard_normal((experts, width)) / np.sqrt(width),
-        "param/feed_forward.router.gate.bias": 0.1 * random.standard_normal(experts),
-        "param/feed_forward.threshold": np.array(np.inf),
-        "param/feed_forward.experts.up.weight": random.standard_normal((experts, hidden, width)) / np.sqrt(width),
-        "param/feed_forward.experts.down.weight": random.standard_normal((experts, width, hidden)) / np.sqrt(hidden),
-        "input/x": random.standard_normal((1, RACE["tokens"], width)),
-    }
-
-
 def inputs_file(workload):
     """The workload's inputs, made if they are not there."""
-    family = {"hc-forward": "hc", "hc-train": "hc", "race-forward": "race", "race-train": "race"}.get(workload, workload)
+    # A forward pass and its gradients start from the same numbers.
+    family = workload if workload.startswith("lm") else workload.partition("-")[0]
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
-        makers = {"hc": hc_inputs, "race": race_inputs}
-        tensors = makers[family]() if family in makers else lm_inputs(workload == "lm-train-hc")
+        if workload in memories.NAMES:
+            tensors = memories.inputs(workload)
+        elif workload in experts.NAMES:
+            tensors = experts.inputs()
+        else:
+            tensors = hc_inputs() if family == "hc" else lm_inputs(workload == "lm-train-hc")
         stored = {
             name: np.asarray(value, np.int64 if value.dtype.kind == "i" else np.float32, order="C")
             for name, value in tensors.items()
