@@ -7,12 +7,15 @@ protocol Architecture: Sendable {
   var inputs: [ProgramInput] { get }
   /// Whether what it says of a position depends on nothing after it.
   var isCausal: Bool { get }
+  /// How a new model chooses gains that depend on its other tensors.
+  func calibrations() throws(Diagnostic) -> [Calibration]
   /// Traces the outputs. An optional input is there or not.
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)]
 }
 
 extension Architecture {
   var isCausal: Bool { true }
+  func calibrations() throws(Diagnostic) -> [Calibration] { [] }
 }
 
 /// An input of a program: its name, element type and axes.
