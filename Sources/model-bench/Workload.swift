@@ -19,7 +19,7 @@ struct Workload: Sendable {
   }
 
   /// Every workload, by name. A new one is a file in `Workloads` and its place here.
-  static let all: [Workload] = [.hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep]
+  static let all: [Workload] = [.hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .topK]
 }
 
 /// A function to run, and what it starts from.
