@@ -66,12 +66,28 @@ struct Selection {
   private func order(_ elements: Elements) -> Statement {
     b.loop(below: k) { own in
       let (define, element) = b.define(elements.element(own))
-      let (count, rank) = b.rank(of: .variable(element), at: own, among: k, elements.element)
+      let (count, rank) = rank(of: .variable(element), at: own, elements)
+      let (widen, at) = b.define(Scalar.variable(rank).wide)
       let put: [Statement] = [
-        .store(kept, Position(rank), .variable(element)), .store(places, Position(rank), elements.place(own)),
+        .store(kept, Position(at), .variable(element)), .store(places, Position(at), elements.place(own)),
       ]
-      return [define] + count + put
+      return [define] + count + [widen] + put
     }
+  }
+
+  /// Counts which of the first `k` stand before one of them in descending order, equal ones by their places.
+  private func rank(
+    of element: Scalar, at own: Position, _ elements: Elements
+  ) -> (statements: [Statement], rank: Variable) {
+    let rank = b.variable(.i32)
+    let count = b.lanes(below: k) { other in
+      let (define, rival) = b.define(elements.element(other))
+      let isEarlier = Scalar.compare(.less, .convert(.position(other), .i32), .convert(.position(own), .i32))
+      let stays = Scalar.unary(.not, element.isLarger(than: .variable(rival)))
+      let isBefore = Scalar.select(isEarlier, stays, Scalar.variable(rival).isLarger(than: element))
+      return [define, .accumulate(rank, .sum, .select(isBefore, .integer(1, .i32), .zero(.i32)))]
+    }
+    return ([.accumulator(rank, .sum), count], rank)
   }
 
   private func beatsLast(_ element: Variable) -> Scalar {
@@ -132,7 +148,8 @@ struct Selection {
 /// A bound from below for the `k`th largest element of a line, and the elements that reach it, in their order.
 private struct Bound {
   let candidates, candidatePlaces: BufferID
-  private let maxima, bound: BufferID
+  /// The largest of each group, and how many of them are no smaller.
+  private let maxima, reached: BufferID
   private let extent, k, groups: Int
   private let b: KernelBuilder
   private let type: ScalarType
@@ -150,7 +167,7 @@ private struct Bound {
     candidates = b.buffer("candidates", type.dtype, extent + 1, .local)
     candidatePlaces = b.buffer("candidate_places", placeType.dtype, extent + 1, .local)
     maxima = b.buffer("maxima", type.dtype, groups, .local)
-    bound = b.buffer("bound", type.dtype, 1, .local)
+    reached = b.buffer("reached", .i32, groups, .local)
   }
 
   /// - Returns: the statements, and how many candidates there are: at least `k`.
@@ -163,13 +180,23 @@ private struct Bound {
       let first = (step + 1) * groups
       return [b.lanes(below: groups) { [.store(maxima, $0, .binary(.maximum, b.load(maxima, $0), element(first + $0)))] }]
     }
-    let choose = b.loop(below: groups) { own in
-      let (define, maximum) = b.define(b.load(maxima, own))
-      let (count, rank) = b.rank(of: .variable(maximum), at: own, among: groups) { b.load(maxima, $0) }
-      let isChosen = Scalar.compare(.equal, .variable(rank), .int(k - 1))
-      return [define] + count + [.conditional(isChosen, [.store(bound, Position(0), .variable(maximum))])]
+    // A maximum that k of them reach is no larger than the kth; the largest such is the kth.
+    let clear = b.lanes(below: groups) { [.store(reached, $0, .zero(.i32))] }
+    let rank = b.loop(below: groups) { rival in
+      let (define, other) = b.define(b.load(maxima, rival))
+      let compare = b.lanes(below: groups) { own in
+        let isReached = Scalar.unary(.not, b.load(maxima, own).isLarger(than: .variable(other)))
+        let more = Scalar.select(isReached, .integer(1, .i32), .zero(.i32))
+        return [.store(reached, own, .binary(.add, b.load(reached, own), more))]
+      }
+      return [define, compare]
     }
-    let (define, least) = b.define(b.load(bound, Position(0)))
+    let least = b.variable(type)
+    let choose = b.lanes(below: groups) { own in
+      let isCandidate = Scalar.compare(.greaterOrEqual, b.load(reached, own), .integer(Int64(k), .i32))
+      let none = Reduction.maximum.identity(type)
+      return [.accumulate(least, .maximum, .select(isCandidate, b.load(maxima, own), none))]
+    }
     let count = b.variable(.i64)
     func reaches(_ element: Variable) -> Scalar {
       .unary(.not, Scalar.variable(least).isLarger(than: .variable(element)))
@@ -190,23 +217,7 @@ private struct Bound {
       }
       return [.accumulator(largest, .maximum), scan, .conditional(reaches(largest), [append])]
     }
-    return ([begin, raise, choose, define, .accumulator(count, .sum), pick], count)
-  }
-}
-
-extension KernelBuilder {
-  /// Counts which of `extent` elements stand before one of them in descending order, equal ones by their places.
-  fileprivate func rank(
-    of element: Scalar, at own: Position, among extent: Int, _ rival: (Position) -> Scalar
-  ) -> (statements: [Statement], rank: Variable) {
-    let rank = variable(.i64)
-    let count = lanes(below: extent) { other in
-      let (define, rival) = define(rival(other))
-      let earlier = Scalar.compare(.less, .position(other), .position(own))
-      let stays = Scalar.unary(.not, element.isLarger(than: .variable(rival)))
-      let before = Scalar.select(earlier, stays, Scalar.variable(rival).isLarger(than: element))
-      return [define, .accumulate(rank, .sum, .select(before, .int(1), .int(0)))]
-    }
-    return ([.accumulator(rank, .sum), count], rank)
+    let bound = [clear, rank, .accumulator(least, .maximum), choose]
+    return ([begin, raise] + bound + [.accumulator(count, .sum), pick], count)
   }
 }
