@@ -25,7 +25,7 @@ let llvmName = "LLVM-" + (llvmConfig("--version")?.split(separator: ".").first.m
 func notes(under folder: String) -> [String] {
   let root = Context.packageDirectory + "/" + folder
   let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".safetensors"]
+  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".json", ".safetensors"]
   return all.filter { file in kinds.contains { file.hasSuffix($0) } }.sorted()
 }
 
@@ -46,7 +46,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "CUDABackend", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
-  ("CommandTests", ["IR", "Runtime", "millrace", "ir-dump", "model-bench"]),
+  ("CommandTests", ["IR", "Runtime", "Training", "millrace", "ir-dump", "model-bench"]),
 ]
 let testTargets: [Target] = suites.filter {
   FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests/" + $0.0)

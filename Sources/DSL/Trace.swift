@@ -14,17 +14,25 @@ public final class Trace {
   public private(set) var diagnostic: Diagnostic?
   /// The parameters used so far under their full names, in order of first use.
   public private(set) var parameters: [Parameter] = []
+  /// The values that model code points out and somebody asked for, in the order of the model.
+  public private(set) var observations: [(name: String, tensor: Tensor)] = []
+  private let isObserved: (String) -> Bool
   /// The next values of buffers, under their full names.
   public private(set) var updates: [(name: String, tensor: Tensor)] = []
   private var records: [Any] = []
   /// How many residual sites were traced: the number of the next one.
   var sites = 0
 
-  public init(name: String) { builder = FunctionBuilder(name: name) }
+  /// - Parameter isObserved: which of the names that model code gives to values inside it are asked for.
+  public init(name: String, observing isObserved: @escaping (String) -> Bool = { _ in false }) {
+    builder = FunctionBuilder(name: name)
+    self.isObserved = isObserved
+  }
 
   /// Goes on where another trace, or a pass, left a function; its results are no longer results.
   public init(continuing function: Function) {
     builder = FunctionBuilder(function)
+    isObserved = { _ in false }
     builder.function.results = []
     builder.function.resultNames = []
     builder.function.donations = [:]
@@ -143,6 +151,14 @@ extension Trace {
     return body()
   }
 
+  /// Names the parameters that `body` uses from the model's root, whatever scopes are around.
+  public func unscoped<R>(_ body: () -> R) -> R {
+    let around = scopes
+    scopes = []
+    defer { scopes = around }
+    return body()
+  }
+
   /// The tensor of a parameter; its name is the path of the scopes around, then its own.
   ///
   /// Using one name twice is sharing, if both declare the same.
@@ -161,6 +177,14 @@ extension Trace {
     registered[parameter.name] = (parameter, tensor)
     parameters.append(parameter)
     return tensor
+  }
+
+  /// Points out a value inside the model for those who want to look at it; it is made only if somebody asks.
+  ///
+  /// Its full name is the path of the scopes around, then its own.
+  public func observe(_ local: String, _ value: @autoclosure () -> Tensor) {
+    let name = (scopes + [local]).joined(separator: ".")
+    if isObserved(name) { observations.append((name, value())) }
   }
 
   /// Sets what a buffer holds after the program has run; the last of several values stays.

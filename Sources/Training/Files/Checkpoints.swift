@@ -34,7 +34,7 @@ public struct Checkpoints {
     let digits = String(repeating: "0", count: max(0, 8 - number.count)) + number
     let path = "\(folder)/\(Self.prefix)\(digits)"
     let staged = try StagedFolder(path)
-    try ModelDirectory.writeFiles(checkpoint.json, checkpoint.tensors, in: staged)
+    try ModelDirectory.writeFiles(checkpoint.json, checkpoint.tensors, checkpoint.tokenizer, in: staged)
     try TensorFile.write(
       checkpoint.moments, metadata: checkpoint.state.metadata, to: staged.path(of: Checkpoint.stateName))
     try staged.commit(replacing: true)
@@ -54,19 +54,30 @@ public struct Checkpoints {
 /// All that a training run goes on from.
 public struct Checkpoint {
   public var json: JSON
-  /// The model's tensors.
+  /// The model's tensors; of trained ones the running average, if there is one.
   public var tensors: [String: HostTensor]
-  /// The optimizer's moments, under the names they have in the training step.
+  /// The optimizer's moments, and the weights where the model is their average, under the names of the training step.
   public var moments: [String: HostTensor]
   public var state: TrainingState
+  public var tokenizer: Tokenizer
 
   static let stateName = "state.safetensors"
 
-  public init(json: JSON, tensors: [String: HostTensor], moments: [String: HostTensor], state: TrainingState) {
+  public init(
+    json: JSON, tensors: [String: HostTensor], moments: [String: HostTensor], state: TrainingState,
+    tokenizer: Tokenizer = .bytes
+  ) {
     self.json = json
     self.tensors = tensors
     self.moments = moments
     self.state = state
+    self.tokenizer = tokenizer
+  }
+
+  /// What is kept of a trained parameter beside the model.
+  static func moments(of parameter: Parameter, averageDecay: Double?) -> [String] {
+    let moments = [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)]
+    return averageDecay == nil ? moments : moments + [ValueNames.parameter(parameter.name)]
   }
 
   /// Reads a checkpoint's folder.
@@ -76,10 +87,12 @@ public struct Checkpoint {
     state = try TrainingState(file.metadata, of: file.path)
     var moments: [String: HostTensor] = [:]
     for parameter in model.program.trained {
-      for name in [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)] {
-        moments[name] = try file.tensor(name, as: parameter.type.with(.f32))
+      for name in Self.moments(of: parameter, averageDecay: state.averageDecay) {
+        let isWeight = name == ValueNames.parameter(parameter.name)
+        moments[name] = try file.tensor(name, as: isWeight ? parameter.type : parameter.type.with(.f32))
       }
     }
     (json, tensors, self.moments) = (model.json, model.tensors, moments)
+    tokenizer = try model.tokenizer()
   }
 }

@@ -22,6 +22,9 @@ public struct ModelDirectory {
     tensors = try program.tensors(from: try TensorFile("\(path)/\(Self.tensorsName)"))
   }
 
+  /// The model as it is used, not trained: what a mixture of experts chooses follows from what training found.
+  public func programForUse() throws(Diagnostic) -> Program { try Program(try Configuration(json, mode: .infer)) }
+
   private static func locate(_ given: String) throws(Diagnostic) -> String {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder) else {
@@ -34,17 +37,23 @@ public struct ModelDirectory {
   }
 
   /// Writes a model's folder, whole or not at all; one that is there is replaced.
-  public static func write(_ json: JSON, _ tensors: [String: HostTensor], to path: String) throws(Diagnostic) {
+  public static func write(
+    _ json: JSON, _ tensors: [String: HostTensor], _ tokenizer: Tokenizer = .bytes, to path: String
+  ) throws(Diagnostic) {
     let folder = try StagedFolder(path)
-    try writeFiles(json, tensors, in: folder)
+    try writeFiles(json, tensors, tokenizer, in: folder)
     try folder.commit(replacing: true)
   }
 
   static func writeFiles(
-    _ json: JSON, _ tensors: [String: HostTensor], in folder: borrowing StagedFolder
+    _ json: JSON, _ tensors: [String: HostTensor], _ tokenizer: Tokenizer, in folder: borrowing StagedFolder
   ) throws(Diagnostic) {
     try AtomicFile.write(json.text(pretty: true) + "\n", to: folder.path(of: configurationName))
     try TensorFile.write(tensors, to: folder.path(of: tensorsName))
+    if case .bytePairs(let tokenizer) = tokenizer {
+      try AtomicFile.write(
+        String(decoding: tokenizer.file, as: UTF8.self), to: folder.path(of: BytePairTokenizer.fileName))
+    }
   }
 }
 
