@@ -38,39 +38,6 @@ import Testing
     #expect(complaint { _ = try FeatureStatistics([1, 2], width: 2) }.contains("at least two vectors"))
   }
 
-  @Test("a probe shows the same images however batches are put together")
-  func probe() throws {
-    let configuration = try ImageTests.configuration()
-    let batches = try ImageTests.batches(configuration)
-    let (single, mixed) = (try batches.probe(0, of: 4, isMixed: false), try batches.probe(0, of: 4, isMixed: true))
-    #expect(try #require(single["timesteps"]).integers == [125, 125, 125, 125])
-    #expect(try #require(mixed["timesteps"]).integers == [125, 375, 625, 875])
-    #expect(try single["target"]?.part(0) == mixed["target"]?.part(0))
-    let tensors = try configuration.program.initialTensors(seed: 1)
-    let report = try DenoisingProbe(batches, for: TinyModel.fastest).report(configuration.json, tensors)
-    // A new model predicts nothing, and noise has the variance 1.
-    #expect(abs(report.mixed - 1) < 0.2 && abs(report.mixed - report.single) < 1e-5 && report.used == report.single)
-    #expect(report.expertsPerToken.isEmpty && report.meanExpertsPerToken.isEmpty)
-  }
-
-  @Test("a probe counts the experts that tokens have in use", arguments: ["token-choice", "expert-race"])
-  func experts(routing: String) throws {
-    let mixture: JSON = ["kind": "moe", "experts": 4, "top": 2, "hidden": 8, "routing": .string(routing)]
-    let configuration = try ImageTests.configuration(["feed_forward": mixture, "layers": 2])
-    let batches = try ImageTests.batches(configuration)
-    let trainer = try Trainer(configuration, on: batches, for: TinyModel.fastest)
-    for _ in 0..<5 { _ = try trainer.advance() }
-    let report = try DenoisingProbe(batches, for: TinyModel.fastest).report(configuration.json, trainer.tensors())
-    #expect(report.expertsPerToken.count == 2 && report.expertsPerToken[0].count == DenoisingProbe.times)
-    #expect(report.used.isFinite && report.mixed.isFinite)
-    let mean = report.meanExpertsPerToken.reduce(0, +) / Double(DenoisingProbe.times)
-    if routing == "token-choice" {
-      #expect(report.meanExpertsPerToken.allSatisfy { $0 == 2 })
-    } else {
-      #expect((0.5...3.5).contains(mean), "a threshold that follows training lets about two through, got \(mean)")
-    }
-  }
-
   @Test("a judge knows real images from swapped ones and from noise")
   func judge() throws {
     let data = try ImageTests.data()

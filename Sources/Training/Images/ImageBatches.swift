@@ -63,24 +63,11 @@ public struct ImageBatches: BatchSource {
     }
   }
 
-  /// Held-out images at so many times, all at one time or each at another; the batches of all numbers together show every
-  /// image once at every time, with the same noise either way.
-  func probe(_ number: Int, of times: Int, isMixed: Bool) throws(Diagnostic) -> [String: HostTensor] {
-    try inputs { row in
-      let time = isMixed ? (number + row) % times : number
-      let random = SplitMix64(seed: SplitMix64.mixed(UInt64(row * times + time)) ^ 0x0dd_ba11)
-      let image = data.validation[row % data.validation.count]
-      return Draw(image: image, random: random, dropout: 0, time: (Double(time) + 0.5) / Double(times))
-    }
-  }
-
   /// What becomes one row of a batch.
   private struct Draw {
     var image: Int
     var random: SplitMix64
     var dropout: Double
-    /// Of 0 … 1; drawn if `nil`.
-    var time: Double?
   }
 
   private func inputs(_ draw: (Int) -> Draw) throws(Diagnostic) -> [String: HostTensor] {
@@ -90,8 +77,7 @@ public struct ImageBatches: BatchSource {
       var draw = draw(row)
       let isDropped = draw.random.unit() < draw.dropout
       labels.append(Int64(isDropped ? none : data.labels[draw.image]))
-      let drawn = draw.random.unit()
-      let position = draw.time ?? drawn
+      let position = draw.random.unit()
       let time = objective.isFlow ? Double(Float(position)) : (position * Double(NoiseSchedule.count)).rounded(.down)
       times.append(time)
       for pixel in data.image(draw.image) {

@@ -46,7 +46,6 @@ public struct MixtureOfExperts: Layer {
     let scores = gate(logits)
     let (chosen, limit) = choose(scores)
     x.trace.record(RoutingRecord(logits: logits, chosen: chosen, predicted: predicted))
-    x.trace.observe(RoutingRecord.chosenName, chosen.cast(to: .f32))
 
     var weights = chosen.select(scores, else: 0)
     if renormalizes {
@@ -73,9 +72,6 @@ public struct MixtureOfExperts: Layer {
 
 /// What one mixture of experts decided: its logits and choice, `[batch, tokens, experts]`.
 public struct RoutingRecord {
-  /// Under which name the choice can be observed, as f32.
-  public static let chosenName = "chosen"
-
   public let logits: Tensor
   /// Truth values.
   public let chosen: Tensor
