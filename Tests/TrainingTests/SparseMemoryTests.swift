@@ -27,14 +27,13 @@ import Testing
     let plan = TrainingRun.Plan(steps: 2, validateEvery: 2, validationBatches: 2)
     var run = try TrainingRun(trainer, plan, in: scratch.path("run"), terminal: TinyModel.silent)
     #expect(try run.run() == .finished)
-    let lines = try ReadFile.text(scratch.path("run/\(TrainingRun.logName)")).split(separator: "\n")
-    let rates = try lines.map { try JSON(parsing: String($0), file: "log").object()["table_learning_rate"]?.double() }
-    #expect(rates.count == 2)
-    let first = try #require(rates[0])
-    let second = try #require(rates[1])
+    let lines = try JSONLLog.read(scratch.path("run/\(TrainingRun.logName)"))
+    #expect(lines.count == 2)
+    let first = try #require(try lines[0].object()["table_learning_rate"]?.double())
+    let second = try #require(try lines[1].object()["table_learning_rate"]?.double())
     #expect(abs(first / trainer.configuration.optimizer.rate.value(after: 0) - 10) < 1e-9)
     #expect(second < first * 1.9)
-    let last = try JSON(parsing: String(lines[1]), file: "log").object()
+    let last = try lines[1].object()
     let use = try #require(try last["memories"]?.object()["memories.0"]?.object())
     let usage = try #require(try use["usage"]?.double())
     let divergence = try #require(try use["kl"]?.double())
@@ -49,6 +48,28 @@ import Testing
     let single = MemoryUse(reads: [0, 5, 0, 0])
     #expect(abs(single.divergence - 1.3862943611198906) < 1e-12)
     #expect(single.usage == 0.25)
+  }
+
+  @Test("a table of bf16 stays one, and the model says the same", arguments: TinyModel.targets)
+  func shortTable(target: CompileTarget) throws {
+    let scratch = try Scratch()
+    let table = "memories.0.values.weight"
+    var tensors = try Program(Configuration(Self.json)).initialTensors(seed: 1)
+    var found: [[Double]] = []
+    for dtype in [DType.f32, .bf16] {
+      tensors[table] = try tensors[table]?.converted(to: dtype)
+      let path = scratch.path(dtype.rawValue)
+      try ModelDirectory.write(Self.json, tensors, to: path)
+      let model = try ModelDirectory(path)
+      #expect(model.program.tables == dtype)
+      let function = try model.program.trace(inputs: ["tokens": .i64(1, 8)])
+      var values: [String: HostTensor] = ["input/tokens": try HostTensor(.i64(1, 8), integers: [1, 2, 3, 4, 5, 6, 7, 8])]
+      for (name, tensor) in model.tensors { values[ValueNames.parameter(name)] = tensor }
+      let run = try compile(Module(functions: [function]), entry: function.name, for: target)
+      let logits = try #require(try run.run(values)["logits"])
+      found.append(logits.doubles)
+    }
+    for (a, b) in zip(found[0], found[1]) { #expect(abs(a - b) < 1e-2) }
   }
 
   @Test("the winners of a new layer score 1 in the mean", arguments: ["tucker", "additive"])
