@@ -15,6 +15,8 @@ public enum Pipelines {
     .simplify,
     .shareSubexpressions,
     .removeDeadCode,
+    // Lookups and table updates take the forms that rows are made of; on simplified programs, where they are recognised.
+    .fuseMemoryLookup,
     // Contractions over streams join the rows around them; before rows are formed, since it decides what can join.
     .fuseWidthExpansion,
     // Last at tensor level: what it outlines, no other pass looks into.
