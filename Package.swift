@@ -25,7 +25,7 @@ let llvmName = "LLVM-" + (llvmConfig("--version")?.split(separator: ".").first.m
 func notes(under folder: String) -> [String] {
   let root = Context.packageDirectory + "/" + folder
   let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".safetensors"]
+  let kinds = [".md", ".ir", ".cu", ".py", ".npy", ".json", ".safetensors"]
   return all.filter { file in kinds.contains { file.hasSuffix($0) } }.sorted()
 }
 
@@ -42,7 +42,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("RuntimeTests", ["IR", "Ops", "Runtime"]),
   ("LLVMTests", ["IR", "Ops", "Runtime", "Passes", "LLVMBackend"]),
   ("CUDATests", ["IR", "Ops", "Runtime", "Passes", "CUDABackend", "Compiler", "Models"]),
-  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Passes"]),
+  ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "CUDABackend", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),

@@ -18,6 +18,7 @@ static inline void millrace_sgemm(int64_t m, int64_t n, int64_t k, const float *
                                   const float *b, int64_t bRow, int64_t bColumn, float *c, int64_t cRow, int64_t cColumn,
                                   int64_t accumulates) {
   if (m <= 0 || n <= 0) return;
+  if (k < 0) k = 0;
   if (millrace_is_transposed(n, cColumn)) {
     millrace_sgemm(n, m, k, b, bColumn, bRow, a, aColumn, aRow, c, cColumn, cRow, accumulates);
     return;

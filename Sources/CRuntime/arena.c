@@ -32,6 +32,25 @@ void *millrace_map(size_t bytes) {
 
 void millrace_unmap(void *base, size_t bytes) { munmap(base, rounded(bytes == 0 ? 1 : bytes)); }
 
+int64_t millrace_resident_bytes(void *base, size_t bytes) {
+#ifdef __linux__
+  enum { page = 4096, batch = 1 << 14 };
+  unsigned char present[batch];
+  int64_t resident = 0;
+  for (size_t done = 0; done < bytes; done += (size_t)batch * page) {
+    size_t length = bytes - done < (size_t)batch * page ? bytes - done : (size_t)batch * page;
+    if (mincore((char *)base + done, length, present) != 0) return -1;
+    for (size_t at = 0; at * page < length; at++) {
+      if (present[at] & 1) resident += length - at * page < page ? (int64_t)(length - at * page) : page;
+    }
+  }
+  return resident;
+#else
+  (void)base, (void)bytes;
+  return -1;
+#endif
+}
+
 int64_t millrace_last_cache_bytes(void) {
   // What `sysconf` says is sometimes the sum over all of a machine's caches.
   FILE *file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");

@@ -112,6 +112,8 @@ extension StageEmitter {
     try require(!isInLane, "a product stands inside a vector loop")
     var m = "\(product.m)"
     if let limit = product.rowLimit { m = "(int)minimum((long long)\(m), (long long)(\(try index(limit))))" }
+    var k = "\(product.k)"
+    if let limit = product.depthLimit { k = "(int)minimum((long long)\(k), (long long)(\(try index(limit))))" }
     let sizes = [tile.rows, tile.columns, tile.depth, tile.threadRows, tile.threadColumns].map(String.init)
     let parameters = (sizes + ["\(product.accumulates)", "\(mapping.threads)"]).joined(separator: ", ")
     if !mapping.dividesProduct {
@@ -120,7 +122,7 @@ extension StageEmitter {
     }
     write("product_tile<\(parameters)>(")
     indent += 2
-    write("(float*)(shared + \(tile.at)), tile, \(m), \(product.n), \(product.k),")
+    write("(float*)(shared + \(tile.at)), tile, \(m), \(product.n), \(k),")
     write("\(try matrix(product.a)),")
     write("\(try matrix(product.b)),")
     write("\(try matrix(product.c)));")

@@ -25,8 +25,11 @@
     private let stepKernels: [Int]
 
     public var function: Function { program.source }
-    /// Bytes of the arena.
-    public var plannedBytes: Int { program.plan.bytes }
+    /// Bytes of the arena, and of the scratch memory of all threads.
+    public var plannedBytes: Int { program.plan.bytes + scratchBytes }
+    /// The part of them that runs have touched so far; `nil` where the system does not tell.
+    public var usedBytes: Int? { arena.residentBytes.map { $0 + scratchBytes } }
+    private var scratchBytes: Int { pool.threads * (kernels.map(\.scratchBytes).max() ?? 0) }
 
     public init(_ module: Module, entry: String, options: CompileOptions = CompileOptions()) throws(Diagnostic) {
       program = try lower(module, entry: entry, options: options)

@@ -14,8 +14,8 @@ public enum Initial: Hashable, Sendable {
   /// Normal with mean 0.
   case normal(_ deviation: Double)
   case uniform(_ low: Double, _ high: Double)
-  /// Uniform in ±√(6 / (inputs + outputs)).
-  case xavier(inputs: Int, outputs: Int)
+  /// Uniform in ±gain·√(6 / (inputs + outputs)).
+  case xavier(inputs: Int, outputs: Int, gain: Double = 1)
   case values([Float])
   /// 1 where the row number, modulo the number of columns, is the column number; 0 elsewhere.
   case identity
@@ -61,8 +61,8 @@ extension Initial {
     case .constant(let value): return [Float](repeating: Float(value), count: count)
     case .normal(let deviation): return (0..<count).map { _ in Float(deviation * random.normal()) }
     case .uniform(let low, let high): return (0..<count).map { _ in Float(low + (high - low) * random.unit()) }
-    case .xavier(let inputs, let outputs):
-      let bound = (6 / Double(max(1, inputs + outputs))).squareRoot()
+    case .xavier(let inputs, let outputs, let gain):
+      let bound = gain * (6 / Double(max(1, inputs + outputs))).squareRoot()
       return Initial.uniform(-bound, bound).floats(type, &random)
     case .values(let values): return values
     case .identity:

@@ -24,6 +24,27 @@ extension Tensor {
     return (results[0], results[1])
   }
 
+  /// Which are the `count` largest of every line along the last axis, as truth values; equal values: lower index first.
+  public func largest(
+    _ count: Int, file: String = #fileID, line: Int = #line, column: Int = #column
+  ) -> Tensor {
+    trace.at(file, line, column) { trace.emit(TopMask(count), self) }
+  }
+
+  /// Where this list of truth values holds, ascending; −1 after the last place, up to `limit` of them.
+  public func places(
+    limit: Int, file: String = #fileID, line: Int = #line, column: Int = #column
+  ) -> Tensor {
+    trace.at(file, line, column) { trace.emit(Nonzero(limit: limit), self) }
+  }
+
+  /// Adds up the rows that have the same number below `count`; others are left out.
+  public func rowSums(
+    by ids: Tensor, count: Int, file: String = #fileID, line: Int = #line, column: Int = #column
+  ) -> Tensor {
+    trace.at(file, line, column) { trace.emit(ScatterAdd(rows: count), ids, self) }
+  }
+
   /// Where the largest element of an axis stands; of equal ones the first.
   public func argMax(axis: Int = -1) -> Tensor {
     guard let axis = position(ofAxis: axis) else { return poisoned }

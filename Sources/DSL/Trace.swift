@@ -14,14 +14,25 @@ public final class Trace {
   public private(set) var diagnostic: Diagnostic?
   /// The parameters used so far under their full names, in order of first use.
   public private(set) var parameters: [Parameter] = []
+  /// The values that model code points out and somebody asked for, in the order of the model.
+  public private(set) var observations: [(name: String, tensor: Tensor)] = []
+  private let isObserved: (String) -> Bool
+  /// The next values of buffers, under their full names.
+  public private(set) var updates: [(name: String, tensor: Tensor)] = []
+  private var records: [Any] = []
   /// How many residual sites were traced: the number of the next one.
   var sites = 0
 
-  public init(name: String) { builder = FunctionBuilder(name: name) }
+  /// - Parameter isObserved: which of the names that model code gives to values inside it are asked for.
+  public init(name: String, observing isObserved: @escaping (String) -> Bool = { _ in false }) {
+    builder = FunctionBuilder(name: name)
+    self.isObserved = isObserved
+  }
 
   /// Goes on where another trace, or a pass, left a function; its results are no longer results.
   public init(continuing function: Function) {
     builder = FunctionBuilder(function)
+    isObserved = { _ in false }
     builder.function.results = []
     builder.function.resultNames = []
     builder.function.donations = [:]
@@ -159,6 +170,33 @@ extension Trace {
     parameters.append(parameter)
     return tensor
   }
+
+  /// Points out a value inside the model for those who want to look at it; it is made only if somebody asks.
+  ///
+  /// Its full name is the path of the scopes around, then its own.
+  public func observe(_ local: String, _ value: @autoclosure () -> Tensor) {
+    let name = (scopes + [local]).joined(separator: ".")
+    if isObserved(name) { observations.append((name, value())) }
+  }
+
+  /// Sets what a buffer holds after the program has run; the last of several values stays.
+  ///
+  /// The program gives it as a result that is named like the parameter.
+  public func update(_ local: Parameter, to tensor: Tensor) {
+    let name = (scopes + [local.name]).joined(separator: ".")
+    guard
+      require(local.role == .buffer, "'\(name)' is no buffer and cannot be given a next value"),
+      require(tensor.type == local.type, "the next value of '\(name)' is \(tensor.type) instead of \(local.type)")
+    else { return }
+    updates.removeAll { $0.name == name }
+    updates.append((name, tensor))
+  }
+
+  /// Keeps what a layer computes besides its output, for whoever put the layer into a model: losses, choices.
+  public func record<R>(_ record: R) { records.append(record) }
+
+  /// The records of one type, in the order in which they were made.
+  public func records<R>(of type: R.Type) -> [R] { records.compactMap { $0 as? R } }
 
   /// The number of the next residual site.
   func nextSite() -> Int {

@@ -51,13 +51,18 @@ public struct Program: Sendable {
 
   public var inputs: [ProgramInput] { configuration.architecture.inputs }
 
-  /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs.
-  public func trace(inputs given: [String: TensorType]) throws(Diagnostic) -> Function {
+  /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs and, as
+  /// `param/NAME`, the next values of its buffers.
+  ///
+  /// - Parameter isObserved: which of the values that the model points out become outputs as well (`observed/NAME`).
+  public func trace(
+    inputs given: [String: TensorType], observing isObserved: @escaping (String) -> Bool = { _ in false }
+  ) throws(Diagnostic) -> Function {
     try check(given)
-    let trace = Trace(name: "forward")
+    let trace = Trace(name: "forward", observing: isObserved)
     let ordered = inputs.compactMap { input in given[input.name].map { (input.name, $0) } }
     let results = try Program.results(of: configuration, ordered, in: trace)
-    return try trace.finish(results)
+    return try trace.finish(results + trace.observations.map { (ValueNames.observed($0.name), $0.tensor) })
   }
 
   private static func results(
@@ -67,7 +72,7 @@ public struct Program: Sendable {
     for (name, type) in inputs { tensors[name] = trace.input("input/" + name, type) }
     let results = configuration.architecture.outputs(of: tensors, in: trace)
     if let diagnostic = trace.diagnostic { throw diagnostic }
-    return results
+    return results + trace.updates.map { (ValueNames.parameter($0.name), $0.tensor) }
   }
 }
 

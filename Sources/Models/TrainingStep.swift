@@ -8,6 +8,8 @@ public enum ValueNames {
   public static func gradient(_ name: String) -> String { "grad/param/\(name)" }
   public static func firstMoment(_ name: String) -> String { "state/m/\(name)" }
   public static func secondMoment(_ name: String) -> String { "state/v/\(name)" }
+  /// A value inside the model that was asked for.
+  public static func observed(_ name: String) -> String { "observed/\(name)" }
   /// The number of steps done: an i64 scalar.
   public static let step = "state/step"
 }

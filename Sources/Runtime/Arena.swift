@@ -14,5 +14,11 @@ public final class Arena: @unchecked Sendable {
     self.base = base
   }
 
+  /// Bytes that something has touched, so that the system holds memory for them; `nil` where it does not tell.
+  public var residentBytes: Int? {
+    let bytes = millrace_resident_bytes(base, size)
+    return bytes < 0 ? nil : Int(bytes)
+  }
+
   deinit { millrace_unmap(base, size) }
 }

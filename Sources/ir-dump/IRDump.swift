@@ -6,7 +6,7 @@ import IR
 @main struct IRDump: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ir-dump", abstract: "Show, run and explain programs at every step of their compilation.",
-    subcommands: [Show.self, Run.self, Explain.self, Bisect.self, ListPasses.self, ListOps.self])
+    subcommands: [Show.self, Run.self, Explain.self, Bisect.self, ShowConnections.self, ListPasses.self, ListOps.self])
 
   /// Prints what is wrong as the compiler does, and ends with a code that says so.
   static func main() {

@@ -8,22 +8,22 @@ import Training
 /// `millrace sample`: continues a text with a trained model.
 struct Sample: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Continue a text with a language model, byte by byte.",
+    abstract: "Continue a text with a language model, token by token.",
     discussion: "Writes the prompt and what follows to standard output as it comes.")
 
   @Argument(help: "A model's folder, or a training run's: its newest checkpoint is taken.")
   var model: String
   @Option(help: "The text to continue (default: the start of a line).")
   var prompt: String?
-  @Option(help: "Bytes to write.")
+  @Option(help: "Tokens to write (bytes, if the model was trained on them).")
   var length = 400
-  @Option(help: "What the logits are divided by; 0 takes the likeliest byte.")
+  @Option(help: "What the logits are divided by; 0 takes the likeliest token.")
   var temperature = 0.8
-  @Option(help: "Draw among so many of the likeliest bytes only; 0 for all.")
+  @Option(help: "Draw among so many of the likeliest tokens only; 0 for all.")
   var top = 0
   @Option(help: "What the draws follow from.")
   var seed: UInt64 = 1
-  @Option(help: ArgumentHelp("Bytes the model looks back on (default: the length it was trained on, or 256).", valueName: "bytes"))
+  @Option(help: ArgumentHelp("Tokens the model looks back on (default: the length it was trained on, or 256).", valueName: "tokens"))
   var context: Int?
   @OptionGroup var machine: MachineOptions
 
@@ -36,16 +36,18 @@ struct Sample: ParsableCommand {
 
   func run() throws {
     let directory = try ModelDirectory(model)
+    let tokenizer = try directory.tokenizer()
     let start = prompt.map { Array($0.utf8) } ?? []
-    let bytes = start.isEmpty ? Array("\n".utf8) : start
+    var begin = start
+    if start.isEmpty, case .numbers = tokenizer { begin = Array("0".utf8) } else if start.isEmpty { begin = Array("\n".utf8) }
     let window = context ?? directory.trainedLength ?? 256
     let sampler = try TextSampler(
-      directory.program, directory.tensors, context: max(1, min(window, bytes.count + length)), for: machine.backend,
-      options: machine.compileOptions)
+      directory.program, directory.tensors, tokenizer, context: max(1, min(window, begin.count + length)),
+      for: machine.backend, options: machine.compileOptions)
     let output = FileHandle.standardOutput
     output.write(Data(start))
     let options = SamplingOptions(temperature: temperature, top: top)
-    _ = try sampler.extend(bytes, by: length, options, seed: seed) { output.write(Data([$0])) }
+    _ = try sampler.extend(begin, by: length, options, seed: seed) { output.write(Data($0)) }
     output.write(Data("\n".utf8))
   }
 }

@@ -5,20 +5,24 @@ import IR
 import Runtime
 import Training
 
-/// `millrace train`: trains a language model on the bytes of a text.
+/// `millrace train`: trains a language model on a text.
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a language model on the bytes of a text.",
+    abstract: "Train a language model on a text, as bytes or by a tokenizer.",
     discussion: """
       Writes checkpoints (step-00000100, …) and log.jsonl to the output folder. A checkpoint is a model's folder with the \
       state of its training; it is there whole or not at all. Interrupted by Ctrl-C or SIGTERM, it finishes the step, \
       saves, and ends with code 130; --resume goes on as if nothing had happened, to the last bit.
+
+      Without a tokenizer every byte is a token. With one, added tokens in the text (<|endoftext|>) become their ids. If \
+      the configuration's embedding has a 'boundary', that id ends every document: each file of a folder, or each part \
+      of a file before --separator. A file of ids (--ids) is taken as it is, and mapped, so that it may be larger than \
+      the memory.
       """)
 
   @Argument(help: "The model's config.json; its key 'optimizer' may be left out.")
   var config: String
-  @Option(help: ArgumentHelp("A text file (gzip is unpacked), or dict-gcide, Debian's English dictionary.", valueName: "file"))
-  var data: String
+  @OptionGroup var text: TextOptions
   @Option(help: ArgumentHelp("The folder of checkpoints and log.", valueName: "folder"))
   var out = "run"
   @Flag(help: "Go on from the newest checkpoint in the output folder, if there is one.")
@@ -28,7 +32,7 @@ struct Train: ParsableCommand {
   var steps: Int?
   @Option(help: "Windows in a batch (default: 8).")
   var batch: Int?
-  @Option(help: "Bytes of a window (default: 256).")
+  @Option(help: "Tokens of a window (default: 256).")
   var length: Int?
   @Option(help: "A learning rate instead of the configuration's.")
   var learningRate: Double?
@@ -77,7 +81,7 @@ struct Train: ParsableCommand {
       throw Diagnostic("\(out): has checkpoints of another run (\(newest.path)); go on with --resume, or choose another --out")
     }
     let checkpoint = try newest.map { (newest) throws(Diagnostic) in try Checkpoint(newest.path) }
-    let text = try TextData(data)
+    let text = try self.text.data(for: json, continuing: checkpoint)
     var steps = 1000
     if let configured = json["training"]?["steps"] { steps = try configured.int() }
     if let given = self.steps { steps = given }
@@ -100,7 +104,8 @@ struct Train: ParsableCommand {
   private func plan(_ steps: Int, _ text: TextData, _ length: Int) -> TrainingRun.Plan {
     var every = validateEvery
     if every > 0, text.validation.count <= length {
-      say("note: the last twentieth of the text has \(text.validation.count) bytes, too few to validate on")
+      let left = "\(text.validation.count) \(text.tokenizer.unit)"
+      say("note: the last twentieth of the text has \(left), too few to validate on")
       every = 0
     }
     return TrainingRun.Plan(

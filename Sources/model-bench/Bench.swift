@@ -52,6 +52,7 @@ struct Bench {
     #if LLVM
       if let compiled = executable as? CPUProgram {
         measurement.plannedBytes = compiled.plannedBytes
+        measurement.usedBytes = compiled.usedBytes
         measurement.movedBytes = compiled.program.module.cost(of: compiled.program.function).bytes
         measurement.launches = compiled.program.plan.steps.count
         measurement.kernels = compiled.program.module.kernels.count

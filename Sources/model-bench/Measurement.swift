@@ -52,7 +52,9 @@ struct Measurement {
   /// Compilation with nothing on disk, and again with the kernels there.
   let coldSeconds: Double
   var cachedSeconds: Double?
+  /// Bytes of the memory plan, and how many of them the runs used.
   var plannedBytes: Int?
+  var usedBytes: Int?
   /// Bytes that the kernels read and write.
   var movedBytes: Int?
   let peakBytes: Int

@@ -23,7 +23,8 @@ struct Report {
 
   private static let columns: [(title: String, width: Int)] = [
     ("workload", -15), ("p50 ms", 9), ("p90 ms", 9), ("min ms", 9), ("moved", 6), ("GB/s", 6), ("copy", 5), ("GFLOP/s", 7),
-    ("product", 7), ("compile ms", 10), ("cached", 7), ("planned MiB", 11), ("peak MiB", 8),
+    ("product", 7), ("compile ms", 10), ("cached", 7), ("planned MiB", 11), ("used MiB", 8),
+    ("process", 7),
   ]
 
   /// One line; with a profile, one more for each of its longest kernels.
@@ -38,7 +39,7 @@ struct Report {
       String(format: "%.1f", m.byteRate * 1e-9), share(m.byteRate, of: limits?.copyRate),
       String(format: "%.1f", m.operationRate * 1e-9), share(m.operationRate, of: limits?.productRate),
       whole(m.traceSeconds + m.coldSeconds), whole(m.cachedSeconds.map { $0 + m.traceSeconds }),
-      mebibytes(m.plannedBytes), mebibytes(m.peakBytes),
+      mebibytes(m.plannedBytes), mebibytes(m.usedBytes), mebibytes(m.peakBytes),
     ]
     let row = zip(texts, Report.columns).map { $0.padded(to: $1.width) }.joined(separator: "  ")
     let total = m.profile.reduce(0) { $0 + $1.seconds }
@@ -89,7 +90,8 @@ extension Report {
     ]
     let optional: [(String, JSON?)] = [
       ("compile_cached_ms", m.cachedSeconds.map { .number((m.traceSeconds + $0) * 1e3) }),
-      ("planned_bytes", m.plannedBytes.map { .integer($0) }), ("bytes_moved", m.movedBytes.map { .integer($0) }), ("launches", m.launches.map { .integer($0) }),
+      ("planned_bytes", m.plannedBytes.map { .integer($0) }), ("used_bytes", m.usedBytes.map { .integer($0) }),
+      ("bytes_moved", m.movedBytes.map { .integer($0) }), ("launches", m.launches.map { .integer($0) }),
       ("kernels", m.kernels.map { .integer($0) }),
       ("copy_share", limits.map { .number(m.byteRate / $0.copyRate) }),
       ("product_share", limits.map { .number(m.operationRate / $0.productRate) }),

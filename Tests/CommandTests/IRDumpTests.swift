@@ -70,6 +70,25 @@ import Testing
     }
   }
 
+  @Test("unfolds the connections of a trained model")
+  func connections() throws {
+    let scratch = try Scratch()
+    let model = MillraceTests.model.replacing("\"heads\": 2", with: "\"heads\": 2, \"residual\": {\"kind\": \"hyper\", \"rate\": 2}")
+    let arguments = [
+      "train", try scratch.file("config.json", model), "--data", try scratch.file("text", MillraceTests.text), "--out",
+      scratch.path("run"), "--steps", "2", "--batch", "2", "--length", "8", "--backend", MillraceTests.backend,
+    ]
+    #expect(try Command.millrace(arguments).status == 0)
+    let shown = try Command.irDump(["connections", scratch.path("run"), "--svg", scratch.path("c.svg"), "--backend", MillraceTests.backend])
+    #expect(shown.status == 0, "\(shown.errors)")
+    #expect(shown.output.contains("0 feed_forward") && shown.output.contains("0: embedding\n1: 0 attention\n"))
+    #expect(try String(contentsOfFile: scratch.path("c.svg"), encoding: .utf8).hasPrefix("<svg "))
+    let json = try Command.irDump(["connections", scratch.path("run"), "--json", "--backend", MillraceTests.backend])
+    #expect(json.output.hasPrefix("{") && json.output.contains("\"tokens\": 64"), "\(json)")
+    let folder = try Command.irDump(["connections", scratch.folder])
+    #expect(folder.status == 1 && folder.errors.hasPrefix("error: "))
+  }
+
   @Test("lists passes and ops")
   func lists() throws {
     #expect(try Command.irDump(["passes"]).output.contains("lower-to-kernels      required\n"))

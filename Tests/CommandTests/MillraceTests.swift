@@ -56,6 +56,58 @@ import Testing
     #expect(try TensorFile(scratch.path("out")).entry("grad/param/norm.weight")?.shape == [8])
   }
 
+  @Test("a tokenizer is learnt, trained with and sampled with; it stays with the model")
+  func tokenizer() throws {
+    let scratch = try Scratch()
+    let (text, tokenizer) = (try scratch.file("text", Self.text), scratch.path("tokenizer.json"))
+    let learnt = try Command.millrace(["tokenizer", "--data", text, "--vocabulary", "280", "--out", tokenizer])
+    #expect(learnt.status == 0 && learnt.output == "\(tokenizer): 280 tokens\n", "\(learnt)")
+    let config = try scratch.file("config.json", Self.model.replacing("256", with: "280"))
+    let arguments = [
+      "train", config, "--data", text, "--tokenizer", tokenizer, "--out", scratch.path("run"), "--batch", "2", "--length",
+      "8", "--backend", Self.backend, "--steps",
+    ]
+    let first = try Command.millrace(arguments + ["2"])
+    #expect(first.status == 0, "\(first.errors)")
+    let kept = scratch.path("run/step-00000002/tokenizer.json")
+    #expect(FileManager.default.contentsEqual(atPath: kept, andPath: tokenizer))
+    // Without being named again, it is taken from the checkpoint.
+    let resumed = try Command.millrace(arguments.filter { !$0.hasSuffix("tokenizer.json") && $0 != "--tokenizer" } + ["3", "--resume"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let sample = try Command.millrace(
+      ["sample", scratch.path("run"), "--prompt", "Grain by", "--length", "5", "--backend", Self.backend])
+    #expect(sample.status == 0 && sample.output.hasPrefix("Grain by"), "\(sample.errors)")
+    let small = try Command.millrace(arguments.map { $0 == config ? scratch.path("small.json") : $0 } + ["2"])
+    #expect(small.errors.contains("small.json: cannot be opened"))
+    _ = try scratch.file("small.json", Self.model)
+    let few = try Command.millrace(arguments.map { $0 == config ? scratch.path("small.json") : $0 == "\(scratch.path("run"))" ? scratch.path("few") : $0 } + ["2"])
+    #expect(few.errors.contains("its tokens want a vocabulary of at least 280, the model has 256"), "\(few.errors)")
+  }
+
+  @Test("ids from a file are trained on, and one that the model does not have is named with its place")
+  func ids() throws {
+    let scratch = try Scratch()
+    let file = URL(fileURLWithPath: scratch.path("ids.bin"))
+    var bytes: [UInt8] = (0..<400).flatMap { [UInt8($0 % 251), 0] }
+    try Data(bytes).write(to: file)
+    let arguments = [
+      "train", try scratch.file("config.json", Self.model), "--data", file.path, "--ids", "u16", "--steps", "2", "--batch",
+      "2", "--length", "8", "--backend", Self.backend, "--out",
+    ]
+    let run = try Command.millrace(arguments + [scratch.path("run")])
+    #expect(run.status == 0, "\(run.errors)")
+    let sample = try Command.millrace(
+      ["sample", scratch.path("run"), "--prompt", "7 8", "--length", "3", "--backend", Self.backend])
+    #expect(sample.status == 0 && sample.output.hasPrefix("7 8"), "\(sample.errors)")
+    let numbers = sample.output.dropFirst(3).split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+    #expect(numbers.count == 3 && numbers.allSatisfy { $0 < 256 }, "\(sample.output)")
+    bytes[301] = 1
+    try Data(bytes).write(to: file)
+    let wrong = try Command.millrace(arguments + [scratch.path("other")])
+    #expect(wrong.status == 1)
+    #expect(wrong.errors.contains("ids.bin: the id 406 at byte 300 is none of the model's 256"), "\(wrong.errors)")
+  }
+
   @Test("a signal ends a run after its step, saved, with code 130")
   func termination() throws {
     let scratch = try Scratch()
@@ -114,7 +166,7 @@ import Testing
     #expect(run.output.isEmpty)
   }
 
-  @Test("every subcommand explains itself", arguments: ["train", "sample", "run", "check", "demo"])
+  @Test("every subcommand explains itself", arguments: ["train", "sample", "run", "check", "tokenizer", "demo"])
   func help(name: String) throws {
     let run = try Command.millrace([name, "--help"])
     #expect(run.status == 0)

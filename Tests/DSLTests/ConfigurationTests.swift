@@ -3,6 +3,7 @@ import IR
 import Models
 import Ops
 import Runtime
+import TestSupport
 import Testing
 
 @Suite("configurations") struct ConfigurationTests {
@@ -61,10 +62,10 @@ import Testing
     #expect(function.types(of: function.results) == [.f32(2, 3, 61)])
   }
 
-  @Test("layers treat a parameter as its name says", arguments: CaseFile.names("lm-", "ghc-", "mhc-", "frac-", "hyper-", "block-"))
+  @Test("layers treat a parameter as its name says", arguments: GoldenCases.names(""))
   func groups(name: String) throws {
-    let program = try Program(Configuration(CaseFile(name).configuration))
-    for parameter in program.parameters {
+    let program = try Program(Configuration(GoldenCases.file(name).config))
+    for parameter in program.trained {
       #expect(parameter.decays == ParameterNames.decays(parameter.name), "\(parameter)")
       #expect(parameter.isTable == ParameterNames.isTable(parameter.name), "\(parameter)")
       if case .floats(let values) = parameter.initialValues(seed: 1) {
@@ -91,8 +92,10 @@ import Testing
 
   @Test("a traced program is read back as it was printed", arguments: ["lm-residual", "lm-hyper-dynamic-4", "lm-mhc-2", "adamw-lazy-rows"])
   func text(name: String) throws {
-    let file = try CaseFile(name)
-    let function = try Program(Configuration(file.configuration)).trace(inputs: file.tensors(under: "input/").mapValues(\.type))
+    let file = try GoldenCases.file(name)
+    var inputs: [String: TensorType] = [:]
+    for input in file.names(of: .input) { inputs[input] = file.type(of: .input, input) }
+    let function = try Program(Configuration(file.config)).trace(inputs: inputs)
     let text = function.description
     let read = try Module(parsing: text, ops: OpSet.table)
     #expect(read.functions.first?.description == text)

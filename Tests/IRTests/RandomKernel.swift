@@ -78,9 +78,10 @@ struct RandomKernel {
     case 7 where !inVector:
       let (m, n, k) = (draw(0...5), draw(0...5), draw(0...5))
       let limit = draw(0...1) == 0 ? nil : position(1)
+      let depth = draw(0...2) == 0 ? position(1) : nil
       return .product(
         Product(
-          m: m, n: n, k: k, rowLimit: limit,
+          m: m, n: n, k: k, rowLimit: limit, depthLimit: depth,
           .init(BufferID(0), at: nearby(), rowStride: k + draw(0...2), columnStride: 1),
           .init(BufferID(1), at: nearby(), rowStride: 1, columnStride: k + draw(0...2)),
           into: .init(BufferID(4), at: nearby(), rowStride: n, columnStride: 1), accumulates: draw(0...1) == 0))

@@ -8,16 +8,20 @@ import Testing
 /// Matrix products through the library and as loops, against the interpreter.
 @Suite("machine code of products") struct ProductTests {
   /// `C = A · B` with each matrix row-major or transposed.
-  func kernel(_ m: Int, _ n: Int, _ k: Int, _ turned: [Bool], _ dtypes: [DType], limit: Int?, accumulates: Bool) -> Kernel {
+  func kernel(
+    _ m: Int, _ n: Int, _ k: Int, _ turned: [Bool], _ dtypes: [DType], limit: Int?, depth: Int? = nil,
+    accumulates: Bool
+  ) -> Kernel {
     func matrix(_ number: Int, _ rows: Int, _ columns: Int) -> Product.Matrix {
       turned[number]
         ? Product.Matrix(BufferID(number), at: Position(0), rowStride: 1, columnStride: rows)
         : Product.Matrix(BufferID(number), at: Position(0), rowStride: columns, columnStride: 1)
     }
     let row = LoopVariable(0, below: 1)
-    let (i, bound) = (LoopVariable(1, below: m * n), Variable(0, .i64))
+    let (i, bound, terms) = (LoopVariable(1, below: m * n), Variable(0, .i64), Variable(1, .i64))
     var product = Product(m: m, n: n, k: k, matrix(0, m, k), matrix(1, k, n), into: matrix(2, m, n), accumulates: accumulates)
     if limit != nil { product.rowLimit = Position(bound) }
+    if depth != nil { product.depthLimit = Position(terms) }
     return Kernel(
       name: "product",
       buffers: [
@@ -25,13 +29,22 @@ import Testing
       ],
       body: [
         .loop(Loop(row, .parallel, [.loop(Loop(i, .vector(width: 16, unroll: 1), [.store(BufferID(2), Position(i), .float(0.5))]))])),
-        .loop(Loop(row, .parallel, [.define(bound, .integer(Int64(limit ?? m), .i64)), .product(product)])),
+        .loop(
+          Loop(
+            row, .parallel,
+            [
+              .define(bound, .integer(Int64(limit ?? m), .i64)), .define(terms, .integer(Int64(depth ?? k), .i64)),
+              .product(product),
+            ])),
       ])
   }
 
-  func check(_ m: Int, _ n: Int, _ k: Int, _ turned: [Bool], _ dtypes: [DType] = [.f32, .f32, .f32], limit: Int? = nil, accumulates: Bool = false) throws {
+  func check(
+    _ m: Int, _ n: Int, _ k: Int, _ turned: [Bool], _ dtypes: [DType] = [.f32, .f32, .f32], limit: Int? = nil,
+    depth: Int? = nil, accumulates: Bool = false
+  ) throws {
     var generator = Seeded(5)
-    let kernel = kernel(m, n, k, turned, dtypes, limit: limit, accumulates: accumulates)
+    let kernel = kernel(m, n, k, turned, dtypes, limit: limit, depth: depth, accumulates: accumulates)
     let a = Literal.random(TensorType(dtypes[0], [m * k]), using: &generator)
     let b = Literal.random(TensorType(dtypes[1], [k * n]), using: &generator)
     let type = TensorType(dtypes[2], [m * n])
@@ -72,6 +85,14 @@ import Testing
   func fewerRows(turned: [Bool], limit: Int) throws {
     try check(13, 9, 6, turned, limit: limit)
     try check(40, 32, 48, turned, limit: limit, accumulates: true)
+  }
+
+  @Test("shorter sums", arguments: Self.turns, [-2, 0, 1, 5, 6, 40, 99])
+  func shorterSums(turned: [Bool], depth: Int) throws {
+    try check(13, 9, 6, turned, depth: depth)
+    try check(40, 32, 48, turned, limit: 33, depth: depth, accumulates: true)
+    // The library's.
+    try check(256, 260, 1040, turned, depth: depth)
   }
 
   @Test("small floats", arguments: Self.turns, [[DType.bf16, .bf16, .f32], [.f32, .bf16, .f32], [.f16, .f16, .f16], [.bf16, .f32, .bf16]])

@@ -16,7 +16,7 @@ import Testing
     for (name, tensor) in tensors { tensors[name] = try HostTensor(tensor.type, doubles: tensor.doubles.map { $0 * 20 }) }
     let sampler = try TextSampler(program, tensors, context: 12, for: TinyModel.fastest)
     var shown: [UInt8] = []
-    let bytes = try sampler.extend([65, 66], by: 10, SamplingOptions(temperature: 0), seed: 1) { shown.append($0) }
+    let bytes = try sampler.extend([65, 66], by: 10, SamplingOptions(temperature: 0), seed: 1) { shown += $0 }
     #expect(shown == bytes)
     var parameters: [String: HostTensor] = [:]
     for (name, tensor) in tensors { parameters[ValueNames.parameter(name)] = tensor }
@@ -27,7 +27,7 @@ import Testing
     }
     #expect(wanted.integers == bytes.map { Int64($0) })
     #expect(try sampler.extend(Array(repeating: 65, count: 40), by: 3, seed: 1).count == 3)
-    #expect(complaint { _ = try sampler.extend([], by: 1, seed: 1) }.contains("at least one byte"))
+    #expect(complaint { _ = try sampler.extend([], by: 1, seed: 1) }.contains("at least one of the model's bytes"))
   }
 
   @Test("draws follow from the seed, within the top, as often as the softmax says")

@@ -104,7 +104,7 @@ struct RowShapes {
       let kept = operand.shape.indices.prefix { !op.axes.contains($0) }
       let summed = operand.shape.indices.prefix { op.axes.contains($0) }
       return prefixes(kept.map { operand.shape[$0] }).union(prefixes(summed.map { operand.shape[$0] }))
-    case is ArgMax: return prefixes(operand.shape.dropLast())
+    case is ArgMax, is TopMask: return prefixes(operand.shape.dropLast())
     case let op as Contract:
       let labels = number == 0 ? op.labels.a : op.labels.b
       let other = number == 0 ? op.labels.b : op.labels.a

@@ -79,7 +79,8 @@ private func reads(_ statement: Statement, _ variable: Variable) -> Bool {
   case .conditional(let condition, let body):
     return reads(condition, variable) || body.contains { reads($0, variable) }
   case .product(let product):
-    let positions = [product.a.offset, product.b.offset, product.c.offset, product.rowLimit ?? Position(0)]
+    let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
+    let positions = [product.a.offset, product.b.offset, product.c.offset] + limits
     return positions.contains { $0.variables.contains(variable) }
   }
 }

@@ -29,6 +29,8 @@ int64_t millrace_available_cores(void);
 /// Zeroed memory, aligned to 64 bytes at least, on huge pages where the system has them; NULL if there is none.
 void *_Nullable millrace_map(size_t bytes);
 void millrace_unmap(void *_Nonnull base, size_t bytes);
+/// Bytes of pages of an area from `millrace_map` that are in memory, because something touched them; -1 if unknown.
+int64_t millrace_resident_bytes(void *_Nonnull base, size_t bytes);
 /// Bytes of the processor's last cache; a usual size where the system does not tell.
 int64_t millrace_last_cache_bytes(void);
 

@@ -26,8 +26,14 @@ public struct FracConnections: ResidualScheme, Hashable {
     self.normEps = normEps
   }
 
-  public func expand(_ x: Tensor) -> Tensor { x.fractions(fractions) }
-  public func collapse(_ state: Tensor) -> Tensor { state.flattened(last: 2) }
+  public func expand(_ x: Tensor) -> Tensor {
+    x.trace.observe(ConnectionNames.write, x.trace.ones(fractions, fractions, diagonal: true))
+    return x.fractions(fractions)
+  }
+  public func collapse(_ state: Tensor) -> Tensor {
+    state.trace.observe(ConnectionNames.read, state.trace.ones(fractions, fractions, diagonal: true))
+    return state.flattened(last: 2)
+  }
   public func add(_ y: Tensor, to state: Tensor) -> Tensor { state + y.fractions(fractions) }
 
   public func connect(_ h: Tensor, number: Int) -> Connection {
@@ -46,6 +52,8 @@ public struct FracConnections: ResidualScheme, Hashable {
     let tokens = dynamic ? "..." : ""
     let (read, carry) = (alpha.slice(0..<m), alpha.slice(m..<2 * m))
     let u = read.contract(h, tokens + "ic,...ie->...ce").flattened(last: 2)
+    trace.observeConnection(
+      read: read, mix: carry, write: trace.ones(m, m, diagonal: true) * beta.insertingAxis(-1))
     return Connection(input: u) { y in
       carry.contract(h, tokens + "ij,...ie->...je") + beta.insertingAxis(-1) * y.fractions(m)
     }

@@ -72,6 +72,7 @@ public struct GeneralizedConnections: ResidualScheme, Hashable {
     let tokens = dynamic ? "..." : ""
     let (read, carry) = (alpha.slice(0..<m), alpha.slice(m..<m + n))
     let u = read.contract(h, tokens + "ic,...ie->...ce").flattened(last: 2)
+    trace.observeConnection(read: read, mix: carry, write: beta)
     return Connection(input: u) { y in
       let carried = carry.contract(h, tokens + "ij,...ie->...je")
       return carried + beta.contract(y.fractions(m), tokens + "ij,...ie->...je")

@@ -35,7 +35,7 @@ public struct HyperConnections: ResidualScheme, Hashable {
   }
 
   public func expand(_ x: Tensor) -> Tensor { x.repeated(streams) }
-  public func collapse(_ state: Tensor) -> Tensor { state.sum(-2) }
+  public func collapse(_ state: Tensor) -> Tensor { state.sumOfStreams(streams) }
   public func add(_ y: Tensor, to state: Tensor) -> Tensor { state + y.insertingAxis(-2) }
 
   public func connect(_ h: Tensor, number: Int) -> Connection {
@@ -62,6 +62,7 @@ public struct HyperConnections: ResidualScheme, Hashable {
     let read = alpha.at(0)
     let mix = alpha.slice(1..<n + 1)
     let u = read.contract(h, tokens + "i,...id->...d")
+    trace.observeConnection(read: read.insertingAxis(-1), mix: mix, write: beta.insertingAxis(-2))
     return Connection(input: u) { y in
       let mixed = mix.contract(h, tokens + "ij,...id->...jd")
       return mixed + beta.insertingAxis(-1) * y.insertingAxis(-2)
@@ -94,6 +95,13 @@ extension Tensor {
     guard trace.require(rank > 0 && count > 0, "wants an axis to repeat \(count) times, got \(type)") else {
       return poisoned
     }
+    trace.observe(ConnectionNames.write, trace.ones(1, count))
     return insertingAxis(-2).broadcast(to: shape.dropLast() + [count, extent(-1)])
+  }
+
+  /// The streams of a state added up.
+  func sumOfStreams(_ count: Int) -> Tensor {
+    trace.observe(ConnectionNames.read, trace.ones(count, 1))
+    return sum(-2)
   }
 }

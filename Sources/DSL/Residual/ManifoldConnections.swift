@@ -40,12 +40,13 @@ public struct ManifoldConnections: ResidualScheme, Hashable {
   public func add(_ y: Tensor, to state: Tensor) -> Tensor { state + y.insertingAxis(-2) }
 
   public func collapse(_ h: Tensor) -> Tensor {
-    guard head else { return h.sum(-2) }
+    guard head else { return h.sumOfStreams(streams) }
     guard h.isState(of: streams, called: "streams") else { return h.poisoned }
     let z = scores(h, columns: streams)
     let bias = h.trace[Parameter("bias", [streams], .zeros, decays: false)]
     let scale = h.trace[Parameter("scale", [], .constant(0.01), decays: false)]
     let read = (scale * z + bias).sigmoid() + eps
+    h.trace.observe(ConnectionNames.read, read.insertingAxis(-1))
     return read.contract(h, "...i,...id->...d")
   }
 
@@ -61,6 +62,7 @@ public struct ManifoldConnections: ResidualScheme, Hashable {
     let write = logits(1, n..<2 * n).sigmoid() * 2
     let mix = sinkhorn(logits(2, 2 * n..<n * n + 2 * n).split(into: [n, n]))
 
+    trace.observeConnection(read: read.insertingAxis(-1), mix: mix, write: write.insertingAxis(-2))
     return Connection(input: read.contract(h, "...i,...id->...d")) { y in
       mix.contract(h, "...ij,...id->...jd") + write.insertingAxis(-1) * y.insertingAxis(-2)
     }

@@ -73,6 +73,35 @@ public struct HyperConnected: Layer {
   public func callAsFunction(_ state: Tensor) -> Tensor { residual(state) }
 }
 
+extension Trace {
+  /// Points out what a site does with the state: u = readᵀ h, ĥ = writeᵀ y + mixᵀ h.
+  ///
+  /// The state has n slots and a sublayer m parts: `read` is `[…, n, m]`, `mix` `[…, n, n]` and `write` `[…, m, n]`, with
+  /// axes in front only where they differ from token to token. What leads into the state observes a write alone, what
+  /// leads out of it a read alone.
+  func observeConnection(
+    read: @autoclosure () -> Tensor, mix: @autoclosure () -> Tensor, write: @autoclosure () -> Tensor
+  ) {
+    observe(ConnectionNames.read, read())
+    observe(ConnectionNames.mix, mix())
+    observe(ConnectionNames.write, write())
+  }
+
+  /// A matrix of ones, or with `diagonal` the identity.
+  func ones(_ rows: Int, _ columns: Int, diagonal: Bool = false) -> Tensor {
+    let type = TensorType(.i64, [rows, columns])
+    let one = constant(1, TensorType(.f32, [rows, columns]))
+    return diagonal ? (iota(type, axis: 0) .== iota(type, axis: 1)).select(one, else: 0) : one
+  }
+}
+
+/// The last parts of the names under which connections are observed.
+public enum ConnectionNames {
+  public static let read = "connection.read"
+  public static let mix = "connection.mix"
+  public static let write = "connection.write"
+}
+
 /// Turns activations into a residual state.
 public struct Expand: Layer {
   private let scheme: any ResidualScheme
@@ -90,10 +119,20 @@ public struct Collapse: Layer {
 /// x + T(x)
 public struct PlainResidual: ResidualScheme {
   public init() {}
-  public func expand(_ x: Tensor) -> Tensor { x }
-  public func collapse(_ state: Tensor) -> Tensor { state }
+  public func expand(_ x: Tensor) -> Tensor {
+    x.trace.observe(ConnectionNames.write, x.trace.ones(1, 1))
+    return x
+  }
+  public func collapse(_ state: Tensor) -> Tensor {
+    state.trace.observe(ConnectionNames.read, state.trace.ones(1, 1))
+    return state
+  }
   public func add(_ y: Tensor, to state: Tensor) -> Tensor { state + y }
-  public func connect(_ state: Tensor, number: Int) -> Connection { Connection(input: state) { state + $0 } }
+  public func connect(_ state: Tensor, number: Int) -> Connection {
+    let trace = state.trace
+    trace.observeConnection(read: trace.ones(1, 1), mix: trace.ones(1, 1), write: trace.ones(1, 1))
+    return Connection(input: state) { state + $0 }
+  }
 }
 
 extension ResidualScheme where Self == PlainResidual {

@@ -85,6 +85,8 @@ public struct Product: Hashable, Sendable {
   public var m: Int, n: Int, k: Int
   /// Where present, fewer rows than `m`: the last piece of a split product.
   public var rowLimit: Position?
+  /// Where present, fewer terms in each sum than `k`.
+  public var depthLimit: Position?
   public var a: Matrix, b: Matrix, c: Matrix
   public var accumulates: Bool
 
@@ -102,11 +104,15 @@ public struct Product: Hashable, Sendable {
     }
   }
 
-  public init(m: Int, n: Int, k: Int, rowLimit: Position? = nil, _ a: Matrix, _ b: Matrix, into c: Matrix, accumulates: Bool = false) {
+  public init(
+    m: Int, n: Int, k: Int, rowLimit: Position? = nil, depthLimit: Position? = nil, _ a: Matrix, _ b: Matrix,
+    into c: Matrix, accumulates: Bool = false
+  ) {
     self.m = m
     self.n = n
     self.k = k
     self.rowLimit = rowLimit
+    self.depthLimit = depthLimit
     self.a = a
     self.b = b
     self.c = c

@@ -54,6 +54,7 @@ private struct Renumbering {
       return .loop(Loop(use(loop.variable), loop.kind, limit: limit, block(loop.body)))
     case .product(var product):
       product.rowLimit = product.rowLimit.map(position)
+      product.depthLimit = product.depthLimit.map(position)
       product.a.offset = position(product.a.offset)
       product.b.offset = position(product.b.offset)
       product.c.offset = position(product.c.offset)

@@ -171,7 +171,7 @@ extension Parser {
     return .accumulate(variable, reduction, try scalar())
   }
 
-  /// `64, 32, 16 rows [n]: %c[0; 32, 1] += %a[0; 16, 1] * %b[0; 32, 1]`
+  /// `64, 32, 16 rows [n] depth [d]: %c[0; 32, 1] += %a[0; 16, 1] * %b[0; 32, 1]`
   private mutating func product() throws(Diagnostic) -> Product {
     let m = try integer("the rows of a product")
     try expect(.comma)
@@ -179,13 +179,15 @@ extension Parser {
     try expect(.comma)
     let k = try integer("the length of a product's sums")
     let rows = accept(word: "rows") ? try bracketedPosition() : nil
+    let depth = accept(word: "depth") ? try bracketedPosition() : nil
     try expect(.colon)
     let c = try matrix()
     let accumulates = accept(.plusAssign)
     if !accumulates { try expect(.assign) }
     let a = try matrix()
     try expect(.times)
-    return Product(m: m, n: n, k: k, rowLimit: rows, a, try matrix(), into: c, accumulates: accumulates)
+    let b = try matrix()
+    return Product(m: m, n: n, k: k, rowLimit: rows, depthLimit: depth, a, b, into: c, accumulates: accumulates)
   }
 
   private mutating func matrix() throws(Diagnostic) -> Product.Matrix {
@@ -203,7 +205,7 @@ extension Parser {
   // MARK: Names
 
   private static let reserved: Set<String> = [
-    "parallel", "serial", "vector", "store", "if", "product", "true", "false", "inf", "nan", "limit", "rows", "width",
+    "parallel", "serial", "vector", "store", "if", "product", "true", "false", "inf", "nan", "limit", "rows", "depth", "width",
   ]
 
   private mutating func bind(_ name: String, _ binding: KernelScope.Binding, at token: Token) throws(Diagnostic) {

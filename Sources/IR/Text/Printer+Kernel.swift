@@ -102,7 +102,8 @@ struct KernelPrinter {
 
   private func text(_ product: Product) -> String {
     let rows = product.rowLimit.map { " rows [\(text($0))]" } ?? ""
-    let sizes = "product \(product.m), \(product.n), \(product.k)\(rows)"
+    let depth = product.depthLimit.map { " depth [\(text($0))]" } ?? ""
+    let sizes = "product \(product.m), \(product.n), \(product.k)\(rows)\(depth)"
     let sign = product.accumulates ? "+=" : "="
     return "\(sizes): \(text(product.c)) \(sign) \(text(product.a)) * \(text(product.b))"
   }

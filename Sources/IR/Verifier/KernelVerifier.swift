@@ -181,15 +181,18 @@ struct KernelVerifier {
   private func verify(_ product: Product) throws(Diagnostic) {
     guard !scope.isVector else { throw wrong("a vector loop holds no product") }
     guard product.m >= 0, product.n >= 0, product.k >= 0 else { throw wrong("a product has negative extents") }
-    if let limit = product.rowLimit { try verify(names: limit) }
+    for limit in [product.rowLimit, product.depthLimit] { if let limit { try verify(names: limit) } }
     _ = try writable(product.c.buffer)
-    try verify(product.a, product.m, product.k, isLimited: product.rowLimit != nil)
-    try verify(product.b, product.k, product.n, isLimited: false)
-    try verify(product.c, product.m, product.n, isLimited: product.rowLimit != nil)
+    // Only what is always touched can be held to the buffer's end.
+    let rows = product.rowLimit == nil ? product.m : min(product.m, 1)
+    let depth = product.depthLimit == nil ? product.k : min(product.k, 1)
+    try verify(product.a, product.m, product.k, touched: (rows, depth))
+    try verify(product.b, product.k, product.n, touched: (depth, product.n))
+    try verify(product.c, product.m, product.n, touched: (rows, product.n))
   }
 
   /// Neighbours along one axis are adjacent, and rows (or columns) do not overlap.
-  private func verify(_ matrix: Product.Matrix, _ rows: Int, _ columns: Int, isLimited: Bool) throws(Diagnostic) {
+  private func verify(_ matrix: Product.Matrix, _ rows: Int, _ columns: Int, touched: (rows: Int, columns: Int)) throws(Diagnostic) {
     let buffer = try buffer(matrix.buffer)
     guard buffer.dtype.isFloat else {
       throw wrong("a product takes floats, '\(buffer.name)' holds \(buffer.dtype.rawValue)")
@@ -201,8 +204,8 @@ struct KernelVerifier {
         "strides \(matrix.rowStride) and \(matrix.columnStride) fit no matrix of \(rows) by \(columns): one is 1, "
           + "the other at least as long as what it steps over")
     }
-    let (down, tooFar) = max(0, (isLimited ? 1 : rows) - 1).multipliedReportingOverflow(by: matrix.rowStride)
-    let (across, tooWide) = max(0, columns - 1).multipliedReportingOverflow(by: matrix.columnStride)
+    let (down, tooFar) = max(0, touched.rows - 1).multipliedReportingOverflow(by: matrix.rowStride)
+    let (across, tooWide) = max(0, touched.columns - 1).multipliedReportingOverflow(by: matrix.columnStride)
     let (reach, tooLarge) = down.addingReportingOverflow(across)
     guard !tooFar, !tooWide, !tooLarge, reach < 1 << 60 else { throw wrong("a matrix is larger than any memory") }
     guard rows > 0, columns > 0 else { return try verify(names: matrix.offset) }

@@ -92,6 +92,7 @@ struct KernelDescription {
       tag(7)
       for number in [product.m, product.n, product.k, product.accumulates ? 1 : 0] { write(number) }
       write(product.rowLimit)
+      write(product.depthLimit)
       for matrix in [product.a, product.b, product.c] {
         write(matrix.buffer.index)
         write(matrix.offset)

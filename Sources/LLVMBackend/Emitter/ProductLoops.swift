@@ -141,7 +141,7 @@ struct ProductLoops {
       inner.append(.accumulate(sum, .sum, .binary(.multiply, factor, .variable(element))))
     }
     var body: [Statement] = sums.map { .accumulator($0, .sum) }
-    body.append(.loop(Loop(k, .serial, inner)))
+    body.append(.loop(Loop(k, .serial, limit: product.depthLimit, inner)))
     for (row, sum) in sums.enumerated() { body.append(result(problem.c, first + row, Position(j), sum)) }
     return body
   }
@@ -176,7 +176,7 @@ struct ProductLoops {
       }
     }
     let unroll = height * width <= 2 ? 4 : 1
-    return before + [.loop(Loop(k, .vector(width: lanes, unroll: unroll), inner))] + after
+    return before + [.loop(Loop(k, .vector(width: lanes, unroll: unroll), limit: product.depthLimit, inner))] + after
   }
 }
 #endif

@@ -34,8 +34,11 @@ extension StageEmitter {
   }
 
   private func callLibrary(_ product: Product) {
-    let rows = product.rowLimit.map { minimum(code.integer(Int64(product.m)), uniform($0)) } ?? code.integer(Int64(product.m))
-    var arguments = [rows, code.integer(Int64(product.n)), code.integer(Int64(product.k))]
+    func limited(_ extent: Int, _ limit: Position?) -> LLVMValueRef {
+      limit.map { minimum(code.integer(Int64(extent)), uniform($0)) } ?? code.integer(Int64(extent))
+    }
+    let depth = limited(product.k, product.depthLimit)
+    var arguments = [limited(product.m, product.rowLimit), code.integer(Int64(product.n)), depth]
     for matrix in [product.a, product.b, product.c] {
       let place = code.offset(base(matrix.buffer), code.f32, by: uniform(matrix.offset))
       arguments.append(code.bitcast(place, to: code.pointer))

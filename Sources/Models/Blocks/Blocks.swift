@@ -4,7 +4,7 @@ import Runtime
 
 extension Configuration {
   /// The single block of an architecture `block`: a part of the models, alone.
-  static func block(_ fields: inout Fields, optimizer: AdamW?) throws(Diagnostic) -> any Architecture {
+  static func block(_ fields: inout Fields, _ mode: Mode, optimizer: AdamW?) throws(Diagnostic) -> any Architecture {
     var block = try fields.requiredFields("block")
     let kind: BlockKind = try block.choice("kind")
     let architecture: any Architecture
@@ -22,7 +22,9 @@ extension Configuration {
       architecture = try OptimizerBlock(&block, optimizer)
     case .embedding: architecture = try EmbeddingBlock(&block)
     case .engram: architecture = try EngramBlock(&block)
-    case .memory, .moe, .ditBlock, .routerSimilarity, .diffusionNoise, .flowNoise, .varianceLoss:
+    case .moe: architecture = try MixtureBlock(&block, mode)
+    case .routerSimilarity: architecture = RouterSimilarityBlock()
+    case .memory, .ditBlock, .diffusionNoise, .flowNoise, .varianceLoss:
       throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()

@@ -15,10 +15,12 @@ public struct Configuration: Sendable {
   public let generatedTokens: Int?
 
   /// Reads a configuration; what is wrong with it is said where it stands.
-  public init(_ json: JSON) throws(Diagnostic) {
+  ///
+  /// - Parameter mode: takes the place of the configuration's own, which is `infer` where it generates.
+  public init(_ json: JSON, mode wanted: Mode? = nil) throws(Diagnostic) {
     var fields = try Fields(json, "the configuration")
     let kind: Kind = try fields.choice("architecture")
-    mode = try fields.choice("mode", default: .train)
+    let stated: Mode = try fields.choice("mode", default: .train)
     optimizer = try fields.fields("optimizer").map { fields throws(Diagnostic) in try AdamW(fields) }
     trainingSteps = try fields.fields("training").map { fields throws(Diagnostic) in
       var fields = fields
@@ -32,10 +34,11 @@ public struct Configuration: Sendable {
       try fields.finish()
       return count
     }
+    mode = wanted ?? (generatedTokens == nil ? stated : .infer)
     switch kind {
-    case .languageModel: architecture = try LanguageModel(&fields)
+    case .languageModel: architecture = try LanguageModel(&fields, mode)
     case .diffusionTransformer: throw fields.failure("architecture", "\"\(kind.rawValue)\" is not supported yet")
-    case .block: architecture = try Configuration.block(&fields, optimizer: optimizer)
+    case .block: architecture = try Configuration.block(&fields, mode, optimizer: optimizer)
     }
     try fields.finish()
   }

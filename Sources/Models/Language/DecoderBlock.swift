@@ -15,7 +15,8 @@ struct DecoderBlock: Model, Sendable {
     }
     site("feed_forward_site", 2 * index + 1) {
       RMSNorm(options.width, eps: options.normEps).named("feed_forward_norm")
-      SwiGLU(options.width, hidden: options.feedForward.hidden, outputInitial: outputInitial).named("feed_forward")
+      FeedForward(options.width, options.feedForward, of: .languageModel, outputScale: residual.outputScale)
+        .named("feed_forward")
     }
   }
 

@@ -14,11 +14,11 @@ struct LanguageModel: Architecture {
   /// The output head is the token table.
   let tied: Bool
 
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     vocabulary = try fields.int("vocabulary", in: 1...Fields.largest)
     layers = try fields.int("layers", in: 0...4096)
     tied = try fields.bool("tied", default: false)
-    decoder = try DecoderOptions(&fields)
+    decoder = try DecoderOptions(&fields, mode)
     residual = try ResidualChoice(try fields.fields("residual"), width: decoder.width)
     embedding = try EmbeddingChoice(try fields.fields("embedding"), vocabulary: vocabulary, width: decoder.width)
     engrams = try fields.engrams(vocabulary: vocabulary, width: decoder.width, residual: residual, blocks: layers)
@@ -43,6 +43,10 @@ struct LanguageModel: Architecture {
     if let future = futureLoss(TrunkOutput(embedded: embedded, trunk: trunk, hidden: hidden, targets: targets)) {
       outputs.append(("loss_future", future))
       loss = loss + future * prediction.weight
+    }
+    for other in decoder.feedForward.losses(in: trace) {
+      outputs.append((other.name, other.value))
+      loss = loss + other.value * other.weight
     }
     return outputs + [("loss", loss)]
   }
@@ -72,7 +76,7 @@ struct LanguageModel: Architecture {
 }
 
 extension DecoderOptions {
-  init(_ fields: inout Fields) throws(Diagnostic) {
+  init(_ fields: inout Fields, _ mode: Configuration.Mode) throws(Diagnostic) {
     width = try fields.size("width")
     heads = try fields.size("heads")
     keyHeads = try fields.size("kv_heads", default: heads)
@@ -83,7 +87,7 @@ extension DecoderOptions {
     rotaryBase = try fields.number("rope_base", default: 10000)
     normalizesHeads = try fields.bool("qk_norm", default: false)
     normEps = try fields.number("norm_eps", default: 1e-5)
-    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"))
+    feedForward = try FeedForwardOptions(try fields.requiredFields("feed_forward"), of: .languageModel, mode)
   }
 }
 

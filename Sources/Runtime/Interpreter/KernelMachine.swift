@@ -226,22 +226,23 @@ extension KernelProgram {
       case .jumpUnless: if int(i.a) == 0 { next = Int(i.d) }
       case .forget: for local in stageLocals[Int(i.a)] { forget(memory[local], buffers[local].dtype) }
       case .product:
-        let product = products[Int(i.a)]
+        let (product, depthRegister) = products[Int(i.a)]
         let rows = min(product.m, Int(r[i.immediate]))
-        if let fault = multiply(product, rows, Int(int(i.b)), Int(int(i.c)), Int(int(i.d)), memory) { return fault }
+        let depth = max(0, min(product.k, Int(int(depthRegister))))
+        if let fault = multiply(product, rows, depth, Int(int(i.b)), Int(int(i.c)), Int(int(i.d)), memory) { return fault }
       case .end: return nil
       }
     }
   }
 
   private func multiply(
-    _ product: Product, _ rows: Int, _ aStart: Int, _ bStart: Int, _ cStart: Int,
+    _ product: Product, _ rows: Int, _ depth: Int, _ aStart: Int, _ bStart: Int, _ cStart: Int,
     _ memory: UnsafeMutableBufferPointer<UnsafeMutableBufferPointer<Int64>>
   ) -> Fault? {
     guard rows > 0, product.n > 0 else { return nil }
     let (a, b, c) = (product.a, product.b, product.c)
     let fault =
-      reach(a, aStart, rows, product.k, "multiplies") ?? reach(b, bStart, product.k, product.n, "multiplies")
+      reach(a, aStart, rows, depth, "multiplies") ?? reach(b, bStart, depth, product.n, "multiplies")
       ?? reach(c, cStart, rows, product.n, "stores a product to")
     if let fault { return fault }
     let (x, y, z) = (memory[a.buffer.index], memory[b.buffer.index], memory[c.buffer.index])
@@ -251,7 +252,7 @@ extension KernelProgram {
         let target = cStart + i * c.rowStride + j * c.columnStride
         var sum = product.accumulates ? Double(bitPattern: UInt64(bitPattern: z[target])) : 0
         var (left, right) = (aStart + i * a.rowStride, bStart + j * b.columnStride)
-        for _ in 0..<product.k {
+        for _ in 0..<depth {
           let (p, q) = (x[left], y[right])
           sum += Double(bitPattern: UInt64(bitPattern: p)) * Double(bitPattern: UInt64(bitPattern: q))
           left += a.columnStride

@@ -6,7 +6,7 @@ final class KernelProgram {
   let buffers: [Kernel.Buffer]
   private(set) var instructions: [KernelInstruction] = []
   private(set) var terms: [(coefficient: Int, register: Int32)] = []
-  private(set) var products: [Product] = []
+  private(set) var products: [(product: Product, depth: Int32)] = []
   /// The local buffers that each stage uses.
   private(set) var stageLocals: [[Int]] = []
   /// What the registers hold at the start: constants, and zeros.
@@ -136,7 +136,7 @@ final class KernelProgram {
     guard buffers[product.c.buffer.index].role != .input else { throw wrong("a product goes to an input") }
     guard product.m >= 0, product.n >= 0, product.k >= 0 else { throw wrong("a product has negative extents") }
     let rows = try add(product.rowLimit ?? Position(product.m))
-    products.append(product)
+    products.append((product, depth: try add(product.depthLimit ?? Position(product.k))))
     emit(
       .product, Int32(products.count - 1), try add(product.a.offset), try add(product.b.offset),
       try add(product.c.offset), immediate: Int(rows))

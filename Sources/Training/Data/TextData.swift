@@ -1,37 +1,79 @@
 import IR
 import Runtime
 
-/// A text as bytes, cut into windows in an order that follows from a seed and the number of the step alone.
+/// A text as token ids, cut into windows in an order that follows from a seed and the number of the step alone.
 ///
 /// Each pass over the text takes every window once, in a new order and from a new start. Nothing is kept between steps,
 /// so a run that goes on at step 1000 sees what the first run would have seen.
 public struct TextData: Sendable {
   /// What was read, for people.
   public let source: String
-  public let bytes: [UInt8]
+  public let tokens: Tokens
+  public let tokenizer: Tokenizer
   public let training: Range<Int>
   public let validation: Range<Int>
+  public let identity: TextIdentity
 
-  /// Bytes are the tokens.
+  /// Ids there are where bytes are the tokens.
   public static let vocabulary = 256
   /// The largest text that is taken into memory.
   public static let limit = 1 << 32
 
-  /// Reads a file (gzip is unpacked), or the dictionary `dict-gcide`; the last `share` of it is for validation.
-  public init(_ source: String, validation share: Double = 0.05) throws(Diagnostic) {
-    var path = source
-    if source == Dictionary.name { path = try Dictionary.path() }
-    var bytes = try readFile(path, limit: Self.limit)
-    if isGzip(bytes) { bytes = try gunzip(bytes, limit: Self.limit, file: path) }
-    try self.init(bytes, source: source, validation: share)
-  }
-
-  public init(_ bytes: [UInt8], source: String, validation share: Double = 0.05) throws(Diagnostic) {
+  /// Ids that are there already; the last `share` of them is for validation.
+  public init(
+    _ tokens: Tokens, tokenizer: Tokenizer, source: String, validation share: Double = 0.05
+  ) throws(Diagnostic) {
     guard (0..<1).contains(share) else { throw Diagnostic("the validation share wants 0 ..< 1, got \(share)") }
     self.source = source
-    self.bytes = bytes
-    let split = bytes.count - Int(Double(bytes.count) * share)
-    (training, validation) = (0..<split, split..<bytes.count)
+    self.tokens = tokens
+    self.tokenizer = tokenizer
+    let split = tokens.count - Int(Double(tokens.count) * share)
+    (training, validation) = (0..<split, split..<tokens.count)
+    identity = TextIdentity(source: source, bytes: tokens.count * tokens.format.size, crc32: tokens.checksum)
+  }
+
+  /// Bytes as tokens.
+  public init(_ bytes: [UInt8], source: String, validation share: Double = 0.05) throws(Diagnostic) {
+    try self.init(Tokens(bytes: bytes), tokenizer: .bytes, source: source, validation: share)
+  }
+
+  /// Reads a file (gzip is unpacked), a folder of files, or the dictionary `dict-gcide`.
+  ///
+  /// - Parameter boundary: the id that ends every document, if any: every file, and every part of one before `separator`,
+  ///   which is left out.
+  public init(
+    _ source: String, tokenizer: Tokenizer = .bytes, boundary: Int? = nil, separator: String? = nil,
+    validation share: Double = 0.05
+  ) throws(Diagnostic) {
+    let documents = try TextFiles(source, separator: separator)
+    guard separator == nil || boundary != nil else {
+      throw Diagnostic("a text is cut into documents only where the model has an id that ends them (its key 'boundary')")
+    }
+    let tokens = try documents.tokens(by: tokenizer, boundary: boundary)
+    try self.init(tokens, tokenizer: tokenizer, source: source, validation: share)
+  }
+
+  /// Maps a file of ids; the tokenizer that made them is asked only for text.
+  public init(
+    ids path: String, _ format: Tokens.Format, tokenizer: Tokenizer = .numbers, validation share: Double = 0.05
+  ) throws(Diagnostic) {
+    try self.init(Tokens(file: path, format), tokenizer: tokenizer, source: path, validation: share)
+  }
+
+  /// The id that ends documents in a model's configuration, if it has one.
+  public static func boundary(of config: JSON) throws(Diagnostic) -> Int? {
+    guard let id = try config["embedding"]?["boundary"]?.int(), id >= 0 else { return nil }
+    return id
+  }
+
+  /// Throws unless every id is one of a model's vocabulary.
+  public func check(vocabulary: Int) throws(Diagnostic) {
+    if let needed = tokenizer.vocabulary, needed > vocabulary {
+      throw Diagnostic("\(source): its \(tokenizer.unit) want a vocabulary of at least \(needed), the model has \(vocabulary)")
+    }
+    guard let place = tokens.firstPlace(beyond: vocabulary) else { return }
+    throw Diagnostic(
+      "\(source): the id \(tokens[place]) at byte \(place * tokens.format.size) is none of the model's \(vocabulary)")
   }
 
   /// The GNU Collaborative International Dictionary of English, as Debian packages it.
@@ -50,7 +92,7 @@ public struct TextData: Sendable {
     let count = range(part).count
     guard length > 0, count > length else {
       throw Diagnostic(
-        "\(source): its \(part.rawValue) part has \(count) bytes, windows of \(length) want at least \(length + 1)")
+        "\(source): its \(part.rawValue) part has \(count) \(tokenizer.unit), windows of \(length) want at least \(length + 1)")
     }
   }
 
@@ -97,9 +139,10 @@ public struct TextData: Sendable {
 
   private func windows(at starts: [Int], length: Int) throws(Diagnostic) -> HostTensor {
     try HostTensor(.i64(starts.count, length + 1)) { memory throws(Diagnostic) in
-      let tokens = memory.assumingMemoryBound(to: Int64.self)
+      let ids = memory.bindMemory(to: Int64.self)
       for (row, start) in starts.enumerated() {
-        for column in 0...length { tokens[row * (length + 1) + column] = Int64(bytes[start + column]) }
+        let window = ids[(row * (length + 1))...].prefix(length + 1)
+        tokens.copy(start..<start + length + 1, to: UnsafeMutableBufferPointer(rebasing: window))
       }
     }
   }

@@ -17,7 +17,7 @@ extension LossPlot {
 
       """
     if !title.isEmpty {
-      text += "<text x=\"\(width / 2)\" y=\"26\" text-anchor=\"middle\" font-size=\"17\">\(escaped(title))</text>\n"
+      text += "<text x=\"\(width / 2)\" y=\"26\" text-anchor=\"middle\" font-size=\"17\">\(SVG.escaped(title))</text>\n"
     }
     guard let bounds else {
       return text
@@ -43,8 +43,8 @@ extension LossPlot {
       "<path d=\"M\(number(left)) \(number(top))V\(number(top + tall))H\(number(left + inner))\" fill=\"none\" stroke=\"#333\"/>\n"
     let middle = number(top + tall / 2)
     text +=
-      "<text x=\"\(number(left + inner / 2))\" y=\"\(height - 14)\" text-anchor=\"middle\">\(escaped(xLabel))</text>\n"
-    text += "<text transform=\"translate(18 \(middle)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>\n"
+      "<text x=\"\(number(left + inner / 2))\" y=\"\(height - 14)\" text-anchor=\"middle\">\(SVG.escaped(xLabel))</text>\n"
+    text += "<text transform=\"translate(18 \(middle)) rotate(-90)\" text-anchor=\"middle\">\(SVG.escaped(yLabel))</text>\n"
 
     func path(_ points: [Point]) -> String {
       points.enumerated().map { "\($0 == 0 ? "M" : "L")\(number(x($1.x))) \(number(y($1.y)))" }.joined()
@@ -64,7 +64,7 @@ extension LossPlot {
       let end = left + inner
       text += "<path d=\"M\(number(end - 30)) \(number(line - 4))h22\" stroke=\"\(color)\" stroke-width=\"3\"/>"
       text +=
-        "<text x=\"\(number(end - 36))\" y=\"\(number(line))\" text-anchor=\"end\">\(escaped(curve.name))</text>\n"
+        "<text x=\"\(number(end - 36))\" y=\"\(number(line))\" text-anchor=\"end\">\(SVG.escaped(curve.name))</text>\n"
     }
     return text + "</svg>\n"
   }
@@ -76,21 +76,5 @@ extension LossPlot {
   private func number(_ value: Double) -> String {
     let text = String(format: "%.1f", value)
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
-  }
-
-  private func escaped(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": result += "&amp;"
-      case "<": result += "&lt;"
-      case ">": result += "&gt;"
-      case "\"": result += "&quot;"
-      case "\t", "\n", "\r": result += " "
-      case "\u{0}"..."\u{1f}": continue
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 }

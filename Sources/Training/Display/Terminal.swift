@@ -61,5 +61,12 @@ enum Show {
     return minutes > 0 ? String(format: "%d:%02d", minutes, rest) : "\(rest)s"
   }
 
+  /// Three decimals; without those that say nothing.
+  static func decimals(_ value: Double) -> String {
+    guard value.isFinite else { return "\(value)" }
+    let text = String(format: "%.3f", value)
+    return text == "-0.000" ? "0.000" : text
+  }
+
   static func loss(_ value: Double) -> String { value.isFinite ? String(format: "%.4f", value) : "\(value)" }
 }

@@ -34,7 +34,7 @@ public struct Checkpoints {
     let digits = String(repeating: "0", count: max(0, 8 - number.count)) + number
     let path = "\(folder)/\(Self.prefix)\(digits)"
     let staged = try StagedFolder(path)
-    try ModelDirectory.writeFiles(checkpoint.json, checkpoint.tensors, in: staged)
+    try ModelDirectory.writeFiles(checkpoint.json, checkpoint.tensors, checkpoint.tokenizer, in: staged)
     try TensorFile.write(
       checkpoint.moments, metadata: checkpoint.state.metadata, to: staged.path(of: Checkpoint.stateName))
     try staged.commit(replacing: true)
@@ -59,14 +59,19 @@ public struct Checkpoint {
   /// The optimizer's moments, under the names they have in the training step.
   public var moments: [String: HostTensor]
   public var state: TrainingState
+  public var tokenizer: Tokenizer
 
   static let stateName = "state.safetensors"
 
-  public init(json: JSON, tensors: [String: HostTensor], moments: [String: HostTensor], state: TrainingState) {
+  public init(
+    json: JSON, tensors: [String: HostTensor], moments: [String: HostTensor], state: TrainingState,
+    tokenizer: Tokenizer = .bytes
+  ) {
     self.json = json
     self.tensors = tensors
     self.moments = moments
     self.state = state
+    self.tokenizer = tokenizer
   }
 
   /// Reads a checkpoint's folder.
@@ -81,5 +86,6 @@ public struct Checkpoint {
       }
     }
     (json, tensors, self.moments) = (model.json, model.tensors, moments)
+    tokenizer = try model.tokenizer()
   }
 }

@@ -34,17 +34,23 @@ public struct ModelDirectory {
   }
 
   /// Writes a model's folder, whole or not at all; one that is there is replaced.
-  public static func write(_ json: JSON, _ tensors: [String: HostTensor], to path: String) throws(Diagnostic) {
+  public static func write(
+    _ json: JSON, _ tensors: [String: HostTensor], _ tokenizer: Tokenizer = .bytes, to path: String
+  ) throws(Diagnostic) {
     let folder = try StagedFolder(path)
-    try writeFiles(json, tensors, in: folder)
+    try writeFiles(json, tensors, tokenizer, in: folder)
     try folder.commit(replacing: true)
   }
 
   static func writeFiles(
-    _ json: JSON, _ tensors: [String: HostTensor], in folder: borrowing StagedFolder
+    _ json: JSON, _ tensors: [String: HostTensor], _ tokenizer: Tokenizer, in folder: borrowing StagedFolder
   ) throws(Diagnostic) {
     try AtomicFile.write(json.text(pretty: true) + "\n", to: folder.path(of: configurationName))
     try TensorFile.write(tensors, to: folder.path(of: tensorsName))
+    if case .bytePairs(let tokenizer) = tokenizer {
+      try AtomicFile.write(
+        String(decoding: tokenizer.file, as: UTF8.self), to: folder.path(of: BytePairTokenizer.fileName))
+    }
   }
 }
 

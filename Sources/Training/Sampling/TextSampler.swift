@@ -32,19 +32,23 @@ public struct SamplingOptions: Hashable, Sendable {
   }
 }
 
-/// Continues a text byte by byte.
+/// Continues a text token by token.
 ///
-/// The model sees at most the last `context` bytes. Each byte costs a forward pass over the whole context.
+/// The model sees at most the last `context` tokens. Each token costs a forward pass over the whole context.
 public final class TextSampler {
+  public let tokenizer: Tokenizer
   private let executable: any Executable
   private let context: Int
   private let vocabulary: Int
+  /// Ids that can be drawn: those that stand for something.
+  private let drawn: Int
   private let tokens, logits: Int
 
   public init(
-    _ program: Program, _ tensors: [String: HostTensor], context: Int, for target: CompileTarget,
-    options: CompileOptions = CompileOptions()
+    _ program: Program, _ tensors: [String: HostTensor], _ tokenizer: Tokenizer = .bytes, context: Int,
+    for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
+    self.tokenizer = tokenizer
     self.context = context
     let forward = try program.trace(inputs: ["tokens": TensorType(.i64, [1, context])])
     executable = try compile(Module(functions: [forward]), entry: forward.name, for: target, options: options)
@@ -54,8 +58,9 @@ public final class TextSampler {
     (self.tokens, self.logits) = (tokens, logits)
     let type = forward.type(of: forward.results[logits])
     vocabulary = type.shape[2]
-    guard vocabulary >= TextData.vocabulary, type.dtype == .f32 else {
-      throw Diagnostic("bytes want f32 logits of at least \(TextData.vocabulary) tokens, the model has \(type)")
+    drawn = tokenizer.vocabulary ?? vocabulary
+    guard vocabulary >= drawn, type.dtype == .f32 else {
+      throw Diagnostic("\(tokenizer.unit) want f32 logits of at least \(drawn) ids, the model has \(type)")
     }
     for (number, value) in forward.parameters.enumerated() where number != tokens {
       let name = forward.name(of: value)
@@ -66,33 +71,38 @@ public final class TextSampler {
     }
   }
 
-  /// Gives `count` bytes that follow a prompt of at least one, each to `show` as it comes.
+  /// Gives the bytes of `count` tokens that follow a prompt of at least one, each to `show` as it comes.
   public func extend(
     _ prompt: [UInt8], by count: Int, _ options: SamplingOptions = SamplingOptions(), seed: UInt64,
-    show: (UInt8) -> Void = { _ in }
+    show: ([UInt8]) -> Void = { _ in }
   ) throws(Diagnostic) -> [UInt8] {
-    guard !prompt.isEmpty else { throw Diagnostic("a prompt wants at least one byte") }
+    var ids = try tokenizer.encode(prompt)
+    guard !ids.isEmpty else { throw Diagnostic("a prompt wants at least one of the model's \(tokenizer.unit)") }
+    if let id = ids.first(where: { $0 >= vocabulary }) {
+      throw Diagnostic("the prompt's id \(id) is none of the model's \(vocabulary)")
+    }
     var random = SplitMix64(seed: seed)
-    var text = prompt
+    var text: [UInt8] = []
     for _ in 0..<count {
       // A causal model does not see what follows, so the places still to come may hold anything.
-      let window = text.suffix(context)
-      var ids = window.map { Int64($0) }
-      ids += [Int64](repeating: 0, count: context - ids.count)
-      try executable.write(try HostTensor(TensorType(.i64, [1, context]), integers: ids), to: tokens)
+      let window = ids.suffix(context)
+      let padded = window.map { Int64($0) } + [Int64](repeating: 0, count: context - window.count)
+      try executable.write(try HostTensor(TensorType(.i64, [1, context]), integers: padded), to: tokens)
       try executable.run()
-      let byte = UInt8(options.draw(try last(window.count - 1), using: &random))
-      text.append(byte)
-      show(byte)
+      let id = options.draw(try last(window.count - 1), using: &random)
+      let bytes = tokenizer.decode([id])
+      ids.append(id)
+      text += bytes
+      show(bytes)
     }
-    return Array(text.dropFirst(prompt.count))
+    return text
   }
 
-  /// The logits of all bytes at a position.
+  /// The logits of all ids at a position.
   private func last(_ position: Int) throws(Diagnostic) -> [Float] {
     let start = position * vocabulary
     return try executable.result(logits).withBytes { bytes in
-      (0..<TextData.vocabulary).map { bytes.loadUnaligned(fromByteOffset: (start + $0) * 4, as: Float.self) }
+      (0..<drawn).map { bytes.loadUnaligned(fromByteOffset: (start + $0) * 4, as: Float.self) }
     }
   }
 }

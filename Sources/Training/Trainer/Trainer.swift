@@ -5,7 +5,7 @@ import Models
 import Passes
 import Runtime
 
-/// Trains a language model on bytes, a step at a time.
+/// Trains a language model on a text, a step at a time.
 ///
 /// One compiled program is the whole step: forward, backward and optimizer. The weights and moments live in its memory; a
 /// step writes the tokens and reads the loss.
@@ -67,7 +67,7 @@ public final class Trainer {
     moments: [String: HostTensor], step: Int, _ target: CompileTarget, _ options: CompileOptions
   ) throws(Diagnostic) {
     try data.check(length: batches.length)
-    try Self.check(configuration.program)
+    try Self.check(configuration.program, data)
     self.configuration = configuration
     self.data = data
     (batch, length, seed) = (batches.batch, batches.length, batches.seed)
@@ -95,14 +95,12 @@ public final class Trainer {
     }
   }
 
-  /// Throws unless a model takes bytes.
-  private static func check(_ program: Program) throws(Diagnostic) {
+  /// Throws unless a model takes the ids of a text.
+  private static func check(_ program: Program, _ data: TextData) throws(Diagnostic) {
     guard program.inputs.contains(where: { $0.name == "tokens" }), program.inputs.contains(where: { $0.name == "targets" })
     else { throw Diagnostic("only a language model can be trained on text") }
     let table = program.parameters.first { $0.name == "embed.token.weight" }
-    if let rows = table?.type.shape.first, rows < TextData.vocabulary {
-      throw Diagnostic("bytes want a vocabulary of at least \(TextData.vocabulary), the model has \(rows)")
-    }
+    if let rows = table?.type.shape.first { try data.check(vocabulary: rows) }
   }
 
   /// Does a step and gives the loss before it.
@@ -144,8 +142,10 @@ extension Trainer {
       }
     }
     let state = TrainingState(
-      step: step, batch: batch, length: length, seed: seed, text: data.identity, seconds: seconds)
-    return Checkpoint(json: configuration.json, tensors: try tensors(), moments: moments, state: state)
+      step: step, batch: batch, length: length, seed: seed, text: data.identity, tokens: data.tokenizer.name,
+      seconds: seconds)
+    return Checkpoint(
+      json: configuration.json, tensors: try tensors(), moments: moments, state: state, tokenizer: data.tokenizer)
   }
 
   private func value(of name: String) throws(Diagnostic) -> HostTensor {

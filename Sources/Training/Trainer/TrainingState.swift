@@ -1,4 +1,3 @@
-import CZlib
 import IR
 import Runtime
 
@@ -10,15 +9,20 @@ public struct TrainingState: Hashable, Sendable {
   public var length: Int
   public var seed: UInt64
   public var text: TextIdentity
+  /// What made ids of the text: `bytes`, `tokenizer.json` or, if they were there before, `ids`.
+  public var tokens: String
   /// Seconds spent so far.
   public var seconds: Double
 
-  public init(step: Int, batch: Int, length: Int, seed: UInt64, text: TextIdentity, seconds: Double) {
+  public init(
+    step: Int, batch: Int, length: Int, seed: UInt64, text: TextIdentity, tokens: String = "bytes", seconds: Double
+  ) {
     self.step = step
     self.batch = batch
     self.length = length
     self.seed = seed
     self.text = text
+    self.tokens = tokens
     self.seconds = seconds
   }
 
@@ -28,7 +32,8 @@ public struct TrainingState: Hashable, Sendable {
   var metadata: [String: String] {
     [
       "format": Self.format, "step": "\(step)", "batch": "\(batch)", "length": "\(length)", "seed": "\(seed)",
-      "data": text.source, "data_bytes": "\(text.bytes)", "data_crc32": "\(text.crc32)", "seconds": "\(seconds)",
+      "data": text.source, "data_bytes": "\(text.bytes)", "data_crc32": "\(text.crc32)", "tokens": tokens,
+      "seconds": "\(seconds)",
     ]
   }
 
@@ -45,7 +50,7 @@ public struct TrainingState: Hashable, Sendable {
     try self.init(
       step: value("step"), batch: value("batch"), length: value("length"), seed: value("seed"),
       text: TextIdentity(source: metadata["data"] ?? "", bytes: value("data_bytes"), crc32: value("data_crc32")),
-      seconds: value("seconds"))
+      tokens: metadata["tokens"] ?? "bytes", seconds: value("seconds"))
     guard step >= 0, batch > 0, length > 0 else {
       throw Diagnostic("\(file): step \(step), batch \(batch) and length \(length) are no state of a training run")
     }
@@ -69,18 +74,32 @@ public struct TextIdentity: Hashable, Sendable {
   public func isSameText(as other: Self) -> Bool { bytes == other.bytes && crc32 == other.crc32 }
 }
 
-extension TextData {
-  public var identity: TextIdentity {
-    let checksum = bytes.withUnsafeBufferPointer { crc32_z(0, $0.baseAddress, z_size_t($0.count)) }
-    return TextIdentity(source: source, bytes: bytes.count, crc32: UInt(checksum))
-  }
-}
-
 extension ModelDirectory {
-  /// Bytes of the windows that a checkpoint was trained on; `nil` for a model that is none.
-  public var trainedLength: Int? {
+  /// The state of its training; `nil` for a model that is no checkpoint.
+  public var trainingState: TrainingState? {
     let file = "\(path)/\(Checkpoint.stateName)"
     guard exists(file), let metadata = try? TensorFile(file).metadata else { return nil }
-    return (try? TrainingState(metadata, of: file))?.length
+    return try? TrainingState(metadata, of: file)
+  }
+
+  /// Tokens of the windows that a checkpoint was trained on; `nil` for a model that is none.
+  public var trainedLength: Int? { trainingState?.length }
+
+  /// What makes ids of text: the tokenizer in the folder; without one the bytes, unless it was trained on ids.
+  public func tokenizer() throws(Diagnostic) -> Tokenizer {
+    let file = "\(path)/\(BytePairTokenizer.fileName)"
+    if exists(file) { return .bytePairs(try BytePairTokenizer(file)) }
+    return trainingState?.tokens == Tokenizer.numbers.name ? .numbers : .bytes
+  }
+
+  /// A text as the model reads it; without a name the one it was trained on.
+  public func text(_ source: String? = nil, ids: Tokens.Format? = nil) throws(Diagnostic) -> TextData {
+    guard let source = source ?? trainingState?.text.source else {
+      throw Diagnostic("\(path): does not say what text it was trained on; name one")
+    }
+    let tokenizer = try tokenizer()
+    if let ids { return try TextData(ids: source, ids, tokenizer: tokenizer) }
+    if case .numbers = tokenizer { throw Diagnostic("\(source): the model was trained on ids; say how large they are") }
+    return try TextData(source, tokenizer: tokenizer, boundary: try TextData.boundary(of: json))
   }
 }

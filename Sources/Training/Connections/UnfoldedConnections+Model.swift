@@ -1,0 +1,115 @@
+import Compiler
+import DSL
+import IR
+import Models
+import Runtime
+
+extension UnfoldedConnections {
+  /// Whether a model's connections differ from token to token, so that they can be unfolded on a text only.
+  public static func needText(of model: ModelDirectory) throws(Diagnostic) -> Bool {
+    let function = try observed(model.program, Self.inputs(batch: 1, length: 1))
+    return function.results.contains { function.type(of: $0).rank > 2 }
+  }
+
+  /// Unfolds the connections of a language model on the first `batch` windows of a text's validation part, or without a
+  /// text where no token is needed.
+  public init(
+    of model: ModelDirectory, on text: TextData?, batch: Int = 8, length: Int, for target: CompileTarget,
+    options: CompileOptions = CompileOptions()
+  ) throws(Diagnostic) {
+    var tokens = try HostTensor(zeros: .i64(1, 1))
+    if let text {
+      guard let rows = model.program.vocabulary else { throw Diagnostic("only a language model reads a text") }
+      try text.check(vocabulary: rows)
+      tokens = try text.validationBatch(0, batch: batch, length: length).tokensAndTargets().tokens
+    }
+    let function = try Self.observed(model.program, ["tokens": tokens.type])
+    let executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
+    var values = [ValueNames.input("tokens"): tokens]
+    for (name, tensor) in model.tensors { values[ValueNames.parameter(name)] = tensor }
+    let results = try executable.run(values)
+    try self.init(try Self.sites(function.resultNames, results))
+  }
+
+  private static func inputs(batch: Int, length: Int) -> [String: TensorType] { ["tokens": .i64(batch, length)] }
+
+  /// The program that computes the connections and nothing else.
+  private static func observed(_ program: Program, _ inputs: [String: TensorType]) throws(Diagnostic) -> Function {
+    guard program.inputs.contains(where: { $0.name == "tokens" }) else {
+      throw Diagnostic("only a language model's connections are unfolded")
+    }
+    let names = [ConnectionNames.read, ConnectionNames.mix, ConnectionNames.write]
+    var function = try program.trace(inputs: inputs) { name in names.contains { name.hasSuffix(".\($0)") } }
+    let kept = function.resultNames.indices.filter { function.resultNames[$0].hasPrefix(ValueNames.observed("")) }
+    guard !kept.isEmpty else { throw Diagnostic("the model has no residual sites") }
+    function.results = kept.map { function.results[$0] }
+    function.resultNames = kept.map { function.resultNames[$0] }
+    function.name = "connections"
+    return function
+  }
+
+  /// The observed values of one name belong to one site; what leads into the network and out of it share theirs.
+  private static func sites(
+    _ names: [String], _ results: [String: HostTensor]
+  ) throws(Diagnostic) -> [SiteConnection] {
+    var sites: [SiteConnection] = []
+    for name in names {
+      guard let tensor = results[name] else { continue }
+      let matrices = try TokenMatrices(tensor)
+      let path = name.dropFirst(ValueNames.observed("").count)
+      let (site, kind) = path.hasSuffix(ConnectionNames.read)
+        ? (path.dropLast(ConnectionNames.read.count), \SiteConnection.read)
+        : path.hasSuffix(ConnectionNames.mix)
+          ? (path.dropLast(ConnectionNames.mix.count), \SiteConnection.mix)
+          : (path.dropLast(ConnectionNames.write.count), \SiteConnection.write)
+      let label = Self.label(String(site))
+      let continues = sites.last.map { $0.name == label && $0[keyPath: kind] == nil && (kind != \.read) } ?? false
+      if !continues { sites.append(SiteConnection(label)) }
+      sites[sites.count - 1][keyPath: kind] = matrices
+    }
+    return sites
+  }
+
+  /// `blocks.3.attention_site.` → `3 attention`
+  private static func label(_ path: String) -> String {
+    var parts = path.split(separator: ".")
+    if parts.first == "blocks" { parts.removeFirst() }
+    return parts.map { $0.hasSuffix("_site") ? $0.dropLast("_site".count) : $0 }.joined(separator: " ")
+  }
+}
+
+extension Program {
+  /// Rows of the token table; `nil` in what is no language model.
+  var vocabulary: Int? { parameters.first { $0.name == "embed.token.weight" }?.type.shape.first }
+}
+
+// MARK: Showing it
+
+extension UnfoldedConnections {
+  public var json: JSON {
+    func matrix(_ rows: [[Double]]) -> JSON { .array(rows.map { .array($0.map { .number($0) }) }) }
+    return [
+      "rows": .array(rows.map { .string($0) }), "columns": .array(columns.map { .string($0) }), "weights": matrix(weights),
+      "sites": .array(sites.map { .string($0) }), "slots": .array(slots.map { matrix($0) }), "tokens": .integer(tokens),
+    ]
+  }
+
+  /// The weights as a table, a column an output.
+  public func text() -> String {
+    let width = rows.map(\.count).max() ?? 0
+    func padded(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
+    var text = padded("", width) + columns.indices.map { padded("\($0)", 8) }.joined() + "\n"
+    for (name, weights) in zip(rows, weights) {
+      text += name + String(repeating: " ", count: width - name.count)
+      text += weights.map { padded($0 == 0 ? "·" : Show.decimals($0), 8) }.joined() + "\n"
+    }
+    for (number, name) in columns.enumerated() { text += "\(number): \(name)\n" }
+    return text
+  }
+
+  public var heatMap: HeatMap {
+    HeatMap(
+      title: "What each sublayer reads of every earlier output", rowTitle: "reads", columnTitle: "output of", rows: rows,
+      columns: columns, values: weights)
+  }
+}
