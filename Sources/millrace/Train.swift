@@ -87,6 +87,7 @@ struct Train: ParsableCommand {
     if let given = self.steps { steps = given }
     let configuration = try TrainingConfiguration(
       json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
+    for note in configuration.notes { say("note: \(note)") }
     let trainer: Trainer
     if let checkpoint {
       try hold(checkpoint.state)

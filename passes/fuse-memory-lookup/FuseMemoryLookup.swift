@@ -17,7 +17,9 @@ extension Pass {
   ///
   /// `fuse-rows` then makes one region of row numbers, rows and their concatenation, so that no table's rows stand in memory
   /// by themselves; and of a table's update one region that reads and writes each touched row once.
-  public static let fuseMemoryLookup = Pass("fuse-memory-lookup", patterns: Pattern.memoryLookups)
+  public static let fuseMemoryLookup = Pass("fuse-memory-lookup", function: { (function, context) throws(Diagnostic) in
+    try function.rewrite(Pattern.memoryLookups, &context)
+  })
 }
 
 extension Pattern {

@@ -16,7 +16,7 @@ extension Pattern {
   /// Rows to be merged are read where they stand among the columns of a wider matrix.
   ///
   ///     %0 = slice %d {columns 64 ..< 128}
-  ///     %ids, %rows = merge_rows %i, %0  ->  %ids, %rows = merge_rows %i, %d {firstColumn = 64, columns = 64}
+  ///     %ids, %rows = merge_rows %i, %0  ->  %ids, %rows = merge_rows %i, %d {start = 64, columns = 64}
   static let mergedColumns = Pattern("merged-columns", onAllResultsOf: MergeRows.self) { merge, rewriter throws(NoMatch) in
     try rewriter.require(merge.operands.count == 2, "is not taken apart yet")
     let values = rewriter.throughReshapes(merge[1])
@@ -31,7 +31,7 @@ extension Pattern {
     if rewriter.type(of: matrix).shape != shape { matrix = try rewriter.emit(Reshape(shape: shape), matrix) }
     let first = slice.op.starts[whole.rank - 1] + merge.op.firstColumn
     let columns = merge.op.columns ?? part.shape[part.rank - 1] - merge.op.firstColumn
-    return try rewriter.emit(MergeRows(rows: merge.op.rows, firstColumn: first, columns: columns), [merge[0], matrix])
+    return try rewriter.emit(MergeRows(rows: merge.op.rows, start: first, columns: columns), [merge[0], matrix])
   }
 
   /// A gradient of a whole table, which few rows reach, is looked up by row instead of written out.

@@ -43,6 +43,9 @@ public struct Configuration: Sendable {
     try fields.finish()
   }
 
+  /// What people should know of the choices made, though nothing is wrong.
+  public var notes: [String] { (architecture as? LanguageModel)?.embedding.notes ?? [] }
+
   private enum Kind: String, CaseIterable {
     case languageModel = "language-model"
     case diffusionTransformer = "diffusion-transformer"

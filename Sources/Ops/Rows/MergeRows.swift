@@ -4,22 +4,25 @@ import IR
 ///
 ///     ids = [4, 1, 4], values = [a, b, c]   ->   ids = [1, 4, −1], values = [b, a + c, 0]
 ///
-/// Slots that become free get the number −1 and zeros, at the end; pairs with negative numbers vanish into them. Takes a
-/// row-sparse tensor, or its ids and values, which is the form that has a kernel.
+/// Slots that become free get the number −1 and zeros, at the end; pairs with numbers outside of the table vanish into them.
+/// Takes a row-sparse tensor, or its ids and values, which is the form that has a kernel.
 public struct MergeRows: TensorOp {
   public var name: String { "merge_rows" }
   /// Of ids and values: how many rows the table has, if that is known. Numbers at it and above vanish too, and less is
   /// sorted for it.
   public let rows: Int?
-  /// Of ids and values: the first of the columns that are taken of the values, and how many, all if `nil`.
-  public let firstColumn: Int
+  /// Of ids and values: the columns that are taken of the values, `columns` from `start` on; all if `nil`.
+  public let start: Int?
   public let columns: Int?
 
-  public init(rows: Int? = nil, firstColumn: Int = 0, columns: Int? = nil) {
+  public init(rows: Int? = nil, start: Int? = nil, columns: Int? = nil) {
     self.rows = rows
-    self.firstColumn = firstColumn
+    self.start = start
     self.columns = columns
   }
+
+  /// The first column that is taken.
+  public var firstColumn: Int { start ?? 0 }
 
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     if operands.count != 2 {
@@ -44,8 +47,9 @@ public struct MergeRows: TensorOp {
     let ids = isSplit ? operands[0].integers : operands[0].ids
     let whole = operands[operands.count - 1].type.shape[1]
     let width = columns ?? whole - firstColumn
+    let limit = isSplit ? rows : operands[0].type.shape[0]
     var sums: [Int64: [Double]] = [:]
-    for (k, id) in ids.enumerated() where id >= 0 && id < Int64(rows ?? .max) {
+    for (k, id) in ids.enumerated() where id >= 0 && (limit.map { id < Int64($0) } ?? true) {
       let start = k * whole + firstColumn
       let row = values[start..<start + width]
       sums[id] = sums[id].map { zip($0, row).map { $0 + $1 } } ?? Array(row)
@@ -169,7 +173,7 @@ public struct MergeRows: TensorOp {
     Sample(Self(), .i64(33), .f32(33, 1), integersBelow: 20), Sample(Self(), .i64(6), TensorType(.bf16, [6, 5])),
     Sample(Self(), .i64(6), .f32(6, 40)), Sample(Self(), .i64(5), .f32(5, 0)),
     Sample(Self(rows: 4), .i64(9), .f32(9, 3)), Sample(Self(rows: 5000), .i64(40), .f32(40, 17), integersBelow: 5010),
-    Sample(Self(rows: 1 << 40, firstColumn: 3, columns: 16), .i64(8), .f32(8, 40)), Sample(Self(rows: 0), .i64(3), .f32(3, 2)),
-    Sample(Self(firstColumn: 2), .i64(7), .f32(7, 5)),
+    Sample(Self(rows: 1 << 40, start: 3, columns: 16), .i64(8), .f32(8, 40)), Sample(Self(rows: 0), .i64(3), .f32(3, 2)),
+    Sample(Self(start: 2), .i64(7), .f32(7, 5)),
   ]
 }
