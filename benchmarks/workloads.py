@@ -14,6 +14,8 @@ import time
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+import memories
+
 DATA = pathlib.Path(__file__).parent / "data"
 
 HC = {"tokens": 2048, "streams": 4, "width": 1024, "eps": 1e-5}
@@ -33,7 +35,7 @@ OE = {
 # Steps whose losses are compared before anything is timed.
 CHECKED_STEPS = 3
 
-NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", "oe-train"]
+NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", "oe-train", *memories.NAMES]
 
 
 def decays(name):
@@ -122,11 +124,15 @@ def oe_inputs():
 
 def inputs_file(workload):
     """The workload's inputs, made if they are not there."""
-    family = {"hc-forward": "hc", "hc-train": "hc"}.get(workload, workload)
+    shared = {"hc-forward": "hc", "hc-train": "hc", "pkm-forward": "pkm", "pkm-train": "pkm"}
+    family = shared.get(workload, workload)
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
         makers = {"hc": hc_inputs, "oe-train": oe_inputs}
-        tensors = makers[family]() if family in makers else lm_inputs(workload == "lm-train-hc")
+        if workload in memories.NAMES:
+            tensors = memories.inputs(workload)
+        else:
+            tensors = makers[family]() if family in makers else lm_inputs(workload == "lm-train-hc")
         stored = {
             name: np.asarray(value, np.int64 if value.dtype.kind == "i" else np.float32, order="C")
             for name, value in tensors.items()

@@ -9,7 +9,7 @@ struct TextOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A text file (gzip is unpacked), a folder of them, dict-gcide, Debian's English dictionary, or cfg3f, sentences of "
-        + "a grammar (cfg3f:20000 for so many).", valueName: "file"))
+        + "a grammar (cfg3f:20000 for so many); for images, digits or a folder.", valueName: "file"))
   var data: String
   @Option(help: ArgumentHelp("A byte-level tokenizer.json, by which the text becomes tokens; kept with the model.", valueName: "file"))
   var tokenizer: String?

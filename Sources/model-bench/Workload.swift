@@ -21,7 +21,10 @@ struct Workload: Sendable {
   }
 
   /// Every workload, by name. A new one is a file in `Workloads` and its place here.
-  static let all: [Workload] = [.hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .overEncodingStep]
+  static let all: [Workload] = [
+    .hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .productKeyForward,
+    .productKeyTrain, .ultraMemoryForward, .overEncodingStep,
+  ]
 }
 
 /// A function to run, and what it starts from.
