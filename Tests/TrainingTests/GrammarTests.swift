@@ -68,7 +68,7 @@ import Testing
       json = .object(object)
     }
     let text = try #require(try TextData(grammar: "cfg3f:4"))
-    let trainer = try Trainer(TinyModel.configuration(json), on: text, TinyModel.batches, for: TinyModel.fastest)
+    let trainer = try Trainer(TinyModel.configuration(json), on: TinyModel.batches(of: text), for: TinyModel.fastest)
     let first = try trainer.advance()
     for _ in 0..<30 { _ = try trainer.advance() }
     #expect(try trainer.advance() < first)
