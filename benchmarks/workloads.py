@@ -14,6 +14,7 @@ import time
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+import experts
 import memories
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -35,7 +36,7 @@ OE = {
 # Steps whose losses are compared before anything is timed.
 CHECKED_STEPS = 3
 
-NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", "oe-train", *memories.NAMES]
+NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", "oe-train", *memories.NAMES, *experts.NAMES]
 
 
 def decays(name):
@@ -124,13 +125,15 @@ def oe_inputs():
 
 def inputs_file(workload):
     """The workload's inputs, made if they are not there."""
-    shared = {"hc-forward": "hc", "hc-train": "hc", "pkm-forward": "pkm", "pkm-train": "pkm"}
-    family = shared.get(workload, workload)
+    # A forward pass and its gradients start from the same numbers.
+    family = workload if workload.startswith("lm") else workload.partition("-")[0]
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
         makers = {"hc": hc_inputs, "oe-train": oe_inputs}
         if workload in memories.NAMES:
             tensors = memories.inputs(workload)
+        elif workload in experts.NAMES:
+            tensors = experts.inputs()
         else:
             tensors = makers[family]() if family in makers else lm_inputs(workload == "lm-train-hc")
         stored = {
