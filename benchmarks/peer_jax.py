@@ -354,11 +354,9 @@ def prepare_ultramem(workload, form, parameters, inputs):
 
 def prepare(workload, form, parameters, inputs):
     families = {
-        "hc": prepare_hc, "lm": prepare_lm, "oe": prepare_oe, "pkm": prepare_pkm, "ultramem": prepare_ultramem,
+        "hc": prepare_hc, "lm": prepare_lm, "oe": prepare_oe, "pkm": prepare_pkm, "race": prepare_race,
+        "ultramem": prepare_ultramem,
     }
-
-
-    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "race": prepare_race, "ultramem": prepare_ultramem}
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 
