@@ -40,7 +40,7 @@ struct ShowConnections: ParsableCommand {
     let directory = try ModelDirectory(model)
     let text = try UnfoldedConnections.needText(of: directory) ? directory.text(data, ids: ids) : nil
     let connections = try UnfoldedConnections(
-      of: directory, on: text, batch: batch, length: length ?? directory.trainedLength ?? 256, for: backend)
+      of: directory.program, directory.tensors, on: text, batch: batch, length: length ?? directory.trainedLength ?? 256, for: backend)
     print(json ? connections.json.text(pretty: true) + "\n" : connections.text(), terminator: "")
     if let svg { try AtomicFile.write(connections.heatMap.svg(), to: svg) }
   }

@@ -7,31 +7,29 @@ import Runtime
 extension UnfoldedConnections {
   /// Whether a model's connections differ from token to token, so that they can be unfolded on a text only.
   public static func needText(of model: ModelDirectory) throws(Diagnostic) -> Bool {
-    let function = try observed(model.program, Self.inputs(batch: 1, length: 1))
+    let function = try observed(model.program, ["tokens": .i64(1, 1)])
     return function.results.contains { function.type(of: $0).rank > 2 }
   }
 
   /// Unfolds the connections of a language model on the first `batch` windows of a text's validation part, or without a
   /// text where no token is needed.
   public init(
-    of model: ModelDirectory, on text: TextData?, batch: Int = 8, length: Int, for target: CompileTarget,
-    options: CompileOptions = CompileOptions()
+    of program: Program, _ tensors: [String: HostTensor], on text: TextData?, batch: Int = 8, length: Int,
+    for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     var tokens = try HostTensor(zeros: .i64(1, 1))
     if let text {
-      guard let rows = model.program.vocabulary else { throw Diagnostic("only a language model reads a text") }
+      guard let rows = program.vocabulary else { throw Diagnostic("only a language model reads a text") }
       try text.check(vocabulary: rows)
       tokens = try text.validationBatch(0, batch: batch, length: length).tokensAndTargets().tokens
     }
-    let function = try Self.observed(model.program, ["tokens": tokens.type])
+    let function = try Self.observed(program, ["tokens": tokens.type])
     let executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
     var values = [ValueNames.input("tokens"): tokens]
-    for (name, tensor) in model.tensors { values[ValueNames.parameter(name)] = tensor }
+    for (name, tensor) in tensors { values[ValueNames.parameter(name)] = tensor }
     let results = try executable.run(values)
     try self.init(try Self.sites(function.resultNames, results))
   }
-
-  private static func inputs(batch: Int, length: Int) -> [String: TensorType] { ["tokens": .i64(batch, length)] }
 
   /// The program that computes the connections and nothing else.
   private static func observed(_ program: Program, _ inputs: [String: TensorType]) throws(Diagnostic) -> Function {
