@@ -8,6 +8,8 @@ public enum ValueNames {
   public static func gradient(_ name: String) -> String { "grad/param/\(name)" }
   public static func firstMoment(_ name: String) -> String { "state/m/\(name)" }
   public static func secondMoment(_ name: String) -> String { "state/v/\(name)" }
+  /// A running average of a weight.
+  public static func average(_ name: String) -> String { "state/average/\(name)" }
   /// A value inside the model that was asked for.
   public static func observed(_ name: String) -> String { "observed/\(name)" }
   /// The number of steps done: an i64 scalar.
@@ -25,11 +27,14 @@ extension Program {
   ///
   /// Results that are named like a parameter are its next value and may take over its memory (`donations`).
   ///
+  /// With an average, `state/average/*` are taken and given too: with t steps done, the new weights count 1 − rate, where
+  /// rate = min(averageDecay, (1 + t) / (10 + t)), so that what a run began with is soon forgotten.
+  ///
   /// - Parameter differentiated: a function with the forward outputs and, as `grad/param/NAME`, the gradients of the
   ///   loss; a parameter without one has the gradient zero. Outputs named `param/NAME` are the next values of buffers;
   ///   of the others only the scalars stay.
   public func trainingStep(
-    continuing differentiated: Function, optimizer: AdamW
+    continuing differentiated: Function, optimizer: AdamW, averageDecay: Double? = nil
   ) throws(Diagnostic) -> Function {
     let trace = Trace(continuing: differentiated)
     var values: [String: Tensor] = [:]
@@ -59,6 +64,16 @@ extension Program {
     results += states.map { (ValueNames.firstMoment($0.name), $1.first) }
     results += states.map { (ValueNames.secondMoment($0.name), $1.second) }
     results.append((ValueNames.step, step + 1))
+    if let averageDecay {
+      let done = (step + 1).cast(to: .f32)
+      let rate = ((done + 1) / (done + 10)).minimum(averageDecay)
+      for (parameter, state) in states {
+        let name = ValueNames.average(parameter.name)
+        let average = trace.input(name, parameter.type)
+        let mean = average.cast(to: .f32) * rate + state.value.cast(to: .f32) * (1 - rate)
+        results.append((name, mean.cast(to: parameter.type.dtype)))
+      }
+    }
     results += outputs.filter { $0.tensor.rank == 0 && values[$0.name] == nil && !$0.name.hasPrefix("grad/") }
 
     var function = try trace.finish(results)

@@ -40,7 +40,7 @@ struct DemoCommand: ParsableCommand {
     let demo = Demo(
       Demo.Options(
         data: data, folder: out, steps: steps, minutes: minutes,
-        batches: Trainer.Batches(batch: batch, length: length, seed: seed), target: machine.backend,
+        batch: batch, length: length, seed: seed, target: machine.backend,
         compile: machine.compileOptions))
     InterruptFlag.install()
     defer { InterruptFlag.remove() }

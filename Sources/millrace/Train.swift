@@ -2,6 +2,7 @@ import ArgumentParser
 import Compiler
 import Foundation
 import IR
+import Models
 import Runtime
 import Training
 
@@ -81,31 +82,38 @@ struct Train: ParsableCommand {
       throw Diagnostic("\(out): has checkpoints of another run (\(newest.path)); go on with --resume, or choose another --out")
     }
     let checkpoint = try newest.map { (newest) throws(Diagnostic) in try Checkpoint(newest.path) }
-    let text = try self.text.data(for: json, continuing: checkpoint)
     var steps = 1000
     if let configured = json["training"]?["steps"] { steps = try configured.int() }
     if let given = self.steps { steps = given }
     let configuration = try TrainingConfiguration(
       json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
+    if let checkpoint { try hold(checkpoint.state) }
+    let source = try source(for: configuration, continuing: checkpoint)
     let trainer: Trainer
     if let checkpoint {
-      try hold(checkpoint.state)
       trainer = try Trainer(
-        configuration, on: text, continuing: checkpoint, for: machine.backend, options: machine.compileOptions)
+        configuration, on: source, continuing: checkpoint, for: machine.backend, options: machine.compileOptions)
       say("goes on from \(newest?.path ?? out)")
     } else {
-      trainer = try Trainer(
-        configuration, on: text, Trainer.Batches(batch: batch ?? 8, length: length ?? 256, seed: seed ?? 1),
-        for: machine.backend, options: machine.compileOptions)
+      trainer = try Trainer(configuration, on: source, for: machine.backend, options: machine.compileOptions)
     }
-    return try TrainingRun(trainer, plan(steps, text, trainer.length), in: out, continuing: checkpoint?.state)
+    return try TrainingRun(trainer, plan(steps, source), in: out, continuing: checkpoint?.state)
   }
 
-  private func plan(_ steps: Int, _ text: TextData, _ length: Int) -> TrainingRun.Plan {
+  /// The batches that the model is trained on.
+  private func source(
+    for configuration: TrainingConfiguration, continuing checkpoint: Checkpoint?
+  ) throws(Diagnostic) -> any BatchSource {
+    let kept = checkpoint?.state.batches
+    return try TextBatches(
+      text.data(for: configuration.json, continuing: checkpoint), batch: kept?.batch ?? batch ?? 8,
+      length: kept?.length ?? length ?? 256, seed: kept?.seed ?? seed ?? 1)
+  }
+
+  private func plan(_ steps: Int, _ source: any BatchSource) -> TrainingRun.Plan {
     var every = validateEvery
-    if every > 0, text.validation.count <= length {
-      let left = "\(text.validation.count) \(text.tokenizer.unit)"
-      say("note: the last twentieth of the text has \(left), too few to validate on")
+    if every > 0, source.validationBatches == 0 {
+      say("note: too little of '\(text.data)' is left to validate on")
       every = 0
     }
     return TrainingRun.Plan(
@@ -115,14 +123,14 @@ struct Train: ParsableCommand {
 
   /// Throws if an option says other than the checkpoint does.
   private func hold(_ state: TrainingState) throws(Diagnostic) {
-    func hold<T: Equatable>(_ name: String, _ given: T?, _ kept: T) throws(Diagnostic) {
-      if let given, given != kept {
+    func hold<T: Equatable>(_ name: String, _ given: T?, _ kept: T?) throws(Diagnostic) {
+      if let given, let kept, given != kept {
         throw Diagnostic("the checkpoint was trained with --\(name) \(kept), got \(given); leave it out to go on")
       }
     }
-    try hold("batch", batch, state.batch)
-    try hold("length", length, state.length)
-    try hold("seed", seed, state.seed)
+    try hold("batch", batch, state.batches.batch)
+    try hold("length", length, state.batches.length)
+    try hold("seed", seed, state.batches.seed)
   }
 
   private func say(_ text: String) { Terminal.standardError.write(text + "\n") }

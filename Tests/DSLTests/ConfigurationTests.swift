@@ -65,7 +65,7 @@ import Testing
   @Test("layers treat a parameter as its name says", arguments: GoldenCases.names(""))
   func groups(name: String) throws {
     let program = try Program(Configuration(GoldenCases.file(name).config))
-    for parameter in program.parameters {
+    for parameter in program.trained {
       #expect(parameter.decays == ParameterNames.decays(parameter.name), "\(parameter)")
       #expect(parameter.isTable == ParameterNames.isTable(parameter.name), "\(parameter)")
       if case .floats(let values) = parameter.initialValues(seed: 1) {

@@ -14,7 +14,9 @@ enum TinyModel {
     "optimizer": ["learning_rate": 0.02, "clip": 1, "weight_decay": 0.1],
   ]
 
-  static let batches = Trainer.Batches(batch: 2, length: 8, seed: 7)
+  static func batches(of data: TextData? = nil, length: Int = 8) throws -> TextBatches {
+    try TextBatches(data ?? text(), batch: 2, length: length, seed: 7)
+  }
 
   static func text() throws -> TextData {
     let line = "The mill stands where the race meets the river. "
@@ -26,7 +28,7 @@ enum TinyModel {
   }
 
   static func trainer(_ target: CompileTarget, threads: Int? = nil) throws -> Trainer {
-    try Trainer(configuration(), on: text(), batches, for: target, options: CompileOptions(threads: threads))
+    try Trainer(configuration(), on: batches(), for: target, options: CompileOptions(threads: threads))
   }
 
   static var program: Program { get throws { try Program(Configuration(json)) } }

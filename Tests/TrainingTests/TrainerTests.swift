@@ -35,7 +35,7 @@ import Testing
     let checkpoints = Checkpoints(in: scratch.path("run"))
     let path = try checkpoints.write(try first.checkpoint(seconds: 1), keeping: 1)
     let second = try Trainer(
-      TinyModel.configuration(), on: TinyModel.text(), continuing: Checkpoint(path), for: TinyModel.fastest,
+      TinyModel.configuration(), on: TinyModel.batches(), continuing: Checkpoint(path), for: TinyModel.fastest,
       options: CompileOptions(threads: threads))
     #expect(second.step == 3)
     for _ in 0..<3 { _ = try second.advance() }
@@ -58,7 +58,7 @@ import Testing
 
     let checkpoint = try Checkpoint(newest.path)
     let resumed = try Trainer(
-      TinyModel.configuration(), on: TinyModel.text(), continuing: checkpoint, for: TinyModel.fastest)
+      TinyModel.configuration(), on: TinyModel.batches(), continuing: checkpoint, for: TinyModel.fastest)
     var rest = try TrainingRun(
       resumed, plan, in: folder, continuing: checkpoint.state, terminal: TinyModel.silent) { false }
     #expect(try rest.run() == .finished)
@@ -109,8 +109,8 @@ import Testing
     let other = try TextData(Array(repeating: 65, count: 2000), source: "other")
     #expect(
       complaint {
-        _ = try Trainer(TinyModel.configuration(), on: other, continuing: checkpoint, for: TinyModel.fastest)
-      }.contains("is another text"))
+        _ = try Trainer(TinyModel.configuration(), on: TinyModel.batches(of: other), continuing: checkpoint, for: TinyModel.fastest)
+      }.contains("is other data"))
     var object = try TinyModel.json.object()
     object.set("width", 12)
     #expect(
@@ -125,16 +125,15 @@ import Testing
       object.set(key, value)
       return TrainingTests.complaint {
         _ = try Trainer(
-          TinyModel.configuration(.object(object)), on: TinyModel.text(), TinyModel.batches, for: .interpreter)
+          TinyModel.configuration(.object(object)), on: TinyModel.batches(), for: .interpreter)
       }
     }
     #expect(complaint(with: "vocabulary", 100).contains("at least 256"))
     #expect(complaint(with: "vocabulary", .integer(1 << 39)).contains("memory"))
     #expect(complaint(with: "learning_rate", 1).contains("learning_rate"))
-    let long = Trainer.Batches(batch: 1, length: 1 << 20, seed: 1)
     #expect(
       TrainingTests.complaint {
-        _ = try Trainer(TinyModel.configuration(), on: TinyModel.text(), long, for: .interpreter)
+        _ = try TinyModel.batches(length: 1 << 20)
       }.contains("windows of 1048576"))
   }
 

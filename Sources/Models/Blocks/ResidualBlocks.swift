@@ -54,7 +54,7 @@ struct ResidualEndsBlock: Architecture {
 }
 
 extension ResidualChoice {
-  fileprivate func stateAxes(width: Int) -> [ProgramInput.Axis] {
+  func stateAxes(width: Int) -> [ProgramInput.Axis] {
     [.free("B"), .free("T")] + stateShape(width: width).map { .fixed($0) }
   }
 }

@@ -13,10 +13,12 @@ public struct Configuration: Sendable {
   public let trainingSteps: Int?
   /// Tokens to generate after a prompt.
   public let generatedTokens: Int?
+  /// How images are to be made from noise.
+  public let sampling: DiffusionSampling?
 
   /// Reads a configuration; what is wrong with it is said where it stands.
   ///
-  /// - Parameter mode: takes the place of the configuration's own, which is `infer` where it generates.
+  /// - Parameter mode: takes the place of the configuration's own, which is `infer` where it generates or samples.
   public init(_ json: JSON, mode wanted: Mode? = nil) throws(Diagnostic) {
     var fields = try Fields(json, "the configuration")
     let kind: Kind = try fields.choice("architecture")
@@ -34,10 +36,11 @@ public struct Configuration: Sendable {
       try fields.finish()
       return count
     }
-    mode = wanted ?? (generatedTokens == nil ? stated : .infer)
+    sampling = try fields.fields("sampling").map { fields throws(Diagnostic) in try DiffusionSampling(fields) }
+    mode = wanted ?? (generatedTokens == nil && sampling == nil ? stated : .infer)
     switch kind {
     case .languageModel: architecture = try LanguageModel(&fields, mode)
-    case .diffusionTransformer: throw fields.failure("architecture", "\"\(kind.rawValue)\" is not supported yet")
+    case .diffusionTransformer: architecture = try DiffusionTransformer(&fields, mode)
     case .block: architecture = try Configuration.block(&fields, mode, optimizer: optimizer)
     }
     try fields.finish()

@@ -154,6 +154,18 @@ extension HostTensor {
     return HostTensor(type: type, storage: storage)
   }
 
+  /// A copy of what stands at one place of the first axis.
+  public func part(_ place: Int) throws(Diagnostic) -> HostTensor {
+    precondition(type.rank > 0 && (0..<type.shape[0]).contains(place), "there is no place \(place) in \(type)")
+    let part = TensorType(type.dtype, Array(type.shape.dropFirst()))
+    return try HostTensor(part) { memory in
+      withBytes { bytes in
+        let count = memory.count
+        memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[(place * count)..<(place * count + count)]))
+      }
+    }
+  }
+
   private init(type: TensorType, storage: Storage) {
     self.type = type
     self.storage = storage

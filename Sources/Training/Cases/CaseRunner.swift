@@ -38,6 +38,9 @@ public struct CaseRunner {
     for name in file.names(of: .parameter) where !program.parameters.contains(where: { $0.name == name }) {
       throw Diagnostic("\(file.name): the model has no tensor '\(name)'")
     }
+    if let sampling = configuration.sampling {
+      return ["output/sample": try sample(file, program, sampling, inputs)]
+    }
     var types: [String: TensorType] = [:]
     for name in names { types[name] = file.type(of: .input, name) }
     let forward = try program.trace(inputs: types)
@@ -86,6 +89,24 @@ public struct CaseRunner {
       results[name.hasPrefix("grad/") ? name : "output/\(name)"] = tensor
     }
     return results
+  }
+
+  /// The images that the case's noise becomes.
+  private func sample(
+    _ file: CaseFile, _ program: Program, _ sampling: DiffusionSampling, _ inputs: [String: HostTensor]
+  ) throws(Diagnostic) -> HostTensor {
+    let (start, labels) = (try file.tensor(.input, "noise"), try file.tensor(.input, "labels"))
+    var tensors: [String: HostTensor] = [:]
+    for parameter in program.parameters { tensors[parameter.name] = inputs[ValueNames.parameter(parameter.name)] }
+    let sampler = try ImageSampler(
+      program, tensors, sampling, batch: labels.type.count, for: target, options: options)
+    let noises = sampling.kind == .ddpm ? try file.tensor(.input, "noises") : nil
+    return try sampler.sample(from: start, labels: labels) { (step) throws(Diagnostic) in
+      guard let noises, noises.type.shape == [sampling.steps] + sampler.type.shape else {
+        throw Diagnostic("\(file.name): 'noises' wants \(sampling.steps) times \(sampler.type)")
+      }
+      return try noises.part(step)
+    }
   }
 
   /// The loss after 0, 1, … `steps` steps on the same batch.

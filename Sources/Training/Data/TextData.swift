@@ -12,7 +12,7 @@ public struct TextData: Sendable {
   public let tokenizer: Tokenizer
   public let training: Range<Int>
   public let validation: Range<Int>
-  public let identity: TextIdentity
+  public let identity: DataIdentity
 
   /// Ids there are where bytes are the tokens.
   public static let vocabulary = 256
@@ -29,7 +29,7 @@ public struct TextData: Sendable {
     self.tokenizer = tokenizer
     let split = tokens.count - Int(Double(tokens.count) * share)
     (training, validation) = (0..<split, split..<tokens.count)
-    identity = TextIdentity(source: source, bytes: tokens.count * tokens.format.size, crc32: tokens.checksum)
+    identity = DataIdentity(source: source, bytes: tokens.count * tokens.format.size, crc32: tokens.checksum)
   }
 
   /// Bytes as tokens.

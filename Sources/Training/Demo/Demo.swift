@@ -19,7 +19,9 @@ public struct Demo {
     public var steps: Int
     /// The whole demo ends within about this time, if need be with fewer steps.
     public var minutes: Double
-    public var batches: Trainer.Batches
+    /// Windows in a batch, and the bytes of each.
+    public var batch, length: Int
+    public var seed: UInt64
     public var target: CompileTarget
     public var compile: CompileOptions
     /// Bytes of the sample.
@@ -27,14 +29,16 @@ public struct Demo {
 
     public init(
       data: String = TextData.Dictionary.name, folder: String = "demo-out", steps: Int = 1500, minutes: Double = 4.5,
-      batches: Trainer.Batches = Trainer.Batches(batch: 8, length: 128, seed: 1), target: CompileTarget,
+      batch: Int = 8, length: Int = 128, seed: UInt64 = 1, target: CompileTarget,
       compile: CompileOptions = CompileOptions(), sample: Int = 400
     ) {
       self.data = data
       self.folder = folder
       self.steps = steps
       self.minutes = minutes
-      self.batches = batches
+      self.batch = batch
+      self.length = length
+      self.seed = seed
       self.target = target
       self.compile = compile
       self.sample = sample
@@ -65,10 +69,11 @@ public struct Demo {
   public func run() throws(Diagnostic) -> Bool {
     try makeFolder(options.folder)
     let data = try TextData(options.data)
+    let source = try TextBatches(data, batch: options.batch, length: options.length, seed: options.seed)
     let size = Show.count(Double(data.training.count))
     status.write("text: \(data.source), \(size) bytes to train on, \(Show.count(Double(data.validation.count))) to validate on\n")
     var steps = options.steps
-    var twins = try makeTwins(on: data, steps: steps)
+    var twins = try makeTwins(on: source, steps: steps)
     for twin in twins {
       let parameters = twin.trainer.configuration.program.parameters.reduce(0) { $0 + $1.type.count }
       status.write(
@@ -78,7 +83,7 @@ public struct Demo {
     if fitting < steps {
       status.write("\(fitting) of \(steps) steps fit into \(tenths(options.minutes)) minutes: starts anew for so many\n")
       steps = fitting
-      twins = try makeTwins(on: data, steps: steps)
+      twins = try makeTwins(on: source, steps: steps)
     }
     let finished = try train(twins, steps: steps)
     let validation = try twins.map { (twin) throws(Diagnostic) in try twin.trainer.validationLoss(batches: 16) }
@@ -97,8 +102,8 @@ public struct Demo {
     return finished
   }
 
-  private func makeTwins(on data: TextData, steps: Int) throws(Diagnostic) -> [DemoTwin] {
-    [try DemoTwin(.plain, on: data, steps: steps, options), try DemoTwin(.hyper, on: data, steps: steps, options)]
+  private func makeTwins(on source: TextBatches, steps: Int) throws(Diagnostic) -> [DemoTwin] {
+    [try DemoTwin(.plain, on: source, steps: steps, options), try DemoTwin(.hyper, on: source, steps: steps, options)]
   }
 
   /// The steps that there is time for, by the time the first few take; the schedule of learning rates wants to know.
@@ -120,7 +125,7 @@ public struct Demo {
     defer { progress.finish() }
     for step in begin..<max(begin, steps) {
       for twin in twins { try twin.advance() }
-      let tokens = twins.reduce(0) { $0 + $1.trainer.tokensPerStep }
+      let tokens = twins.reduce(0) { $0 + $1.trainer.source.unitsPerBatch }
       let details = [(name: "plain", value: Show.loss(twins[0].losses[step]))]
       progress.advance(to: step + 1, loss: twins[1].losses[step], units: tokens, details: details)
       if isInterrupted() { return false }
@@ -169,11 +174,11 @@ extension Demo {
 
   private func sample(_ twin: DemoTwin) throws(Diagnostic) {
     let sampler = try TextSampler(
-      twin.trainer.configuration.program, try twin.trainer.tensors(), context: twin.trainer.length, for: options.target,
+      twin.trainer.configuration.program, try twin.trainer.tensors(), context: options.length, for: options.target,
       options: options.compile)
     let start = "Millrace \\Mill\"race`\\, n.\n   "
     let bytes = try sampler.extend(
-      Array("\n\n\(start)".utf8), by: options.sample, SamplingOptions(temperature: 0.7, top: 40), seed: twin.trainer.seed)
+      Array("\n\n\(start)".utf8), by: options.sample, SamplingOptions(temperature: 0.7, top: 40), seed: options.seed)
     let text = start + String(decoding: bytes, as: UTF8.self)
     output.write("\n'\(twin.model.name)', asked what a millrace is, writes:\n\n\(text)\n")
     try AtomicFile.write(text + "\n", to: "\(options.folder)/sample.txt")

@@ -38,14 +38,13 @@ final class DemoTwin {
   private let log: JSONLLog
 
   /// A new model that is to be trained for `steps`.
-  init(_ model: DemoModel, on data: TextData, steps: Int, _ options: Demo.Options) throws(Diagnostic) {
+  init(_ model: DemoModel, on source: TextBatches, steps: Int, _ options: Demo.Options) throws(Diagnostic) {
     self.model = model
     let clock = ContinuousClock()
     let start = clock.now
     let json = model.configuration(steps: steps)
     trainer = try Trainer(
-      try TrainingConfiguration(json, steps: steps), on: data, options.batches, for: options.target,
-      options: options.compile)
+      try TrainingConfiguration(json, steps: steps), on: source, for: options.target, options: options.compile)
     compileSeconds = (clock.now - start).inSeconds
     log = try JSONLLog("\(options.folder)/\(model.fileName).jsonl")
   }
@@ -63,7 +62,7 @@ final class DemoTwin {
     seconds += spent
     try log.append([
       "step": .integer(trainer.step), "loss": .number(loss), "learning_rate": .number(rate),
-      "tokens_per_second": .number((Double(trainer.tokensPerStep) / max(spent, 1e-9)).rounded()),
+      "tokens_per_second": .number((Double(trainer.source.unitsPerBatch) / max(spent, 1e-9)).rounded()),
       "seconds": .number(seconds),
     ])
   }

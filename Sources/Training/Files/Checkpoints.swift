@@ -54,9 +54,9 @@ public struct Checkpoints {
 /// All that a training run goes on from.
 public struct Checkpoint {
   public var json: JSON
-  /// The model's tensors.
+  /// The model's tensors; of trained ones the running average, if there is one.
   public var tensors: [String: HostTensor]
-  /// The optimizer's moments, under the names they have in the training step.
+  /// The optimizer's moments, and the weights where the model is their average, under the names of the training step.
   public var moments: [String: HostTensor]
   public var state: TrainingState
   public var tokenizer: Tokenizer
@@ -74,6 +74,12 @@ public struct Checkpoint {
     self.tokenizer = tokenizer
   }
 
+  /// What is kept of a trained parameter beside the model.
+  static func moments(of parameter: Parameter, averageDecay: Double?) -> [String] {
+    let moments = [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)]
+    return averageDecay == nil ? moments : moments + [ValueNames.parameter(parameter.name)]
+  }
+
   /// Reads a checkpoint's folder.
   public init(_ path: String) throws(Diagnostic) {
     let model = try ModelDirectory(path)
@@ -81,8 +87,9 @@ public struct Checkpoint {
     state = try TrainingState(file.metadata, of: file.path)
     var moments: [String: HostTensor] = [:]
     for parameter in model.program.trained {
-      for name in [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)] {
-        moments[name] = try file.tensor(name, as: parameter.type.with(.f32))
+      for name in Self.moments(of: parameter, averageDecay: state.averageDecay) {
+        let isWeight = name == ValueNames.parameter(parameter.name)
+        moments[name] = try file.tensor(name, as: isWeight ? parameter.type : parameter.type.with(.f32))
       }
     }
     (json, tensors, self.moments) = (model.json, model.tensors, moments)

@@ -5,117 +5,104 @@ import Models
 import Passes
 import Runtime
 
-/// Trains a language model on a text, a step at a time.
+/// Trains a model, a step at a time.
 ///
 /// One compiled program is the whole step: forward, backward and optimizer. The weights and moments live in its memory; a
-/// step writes the tokens and reads the loss.
+/// step writes the inputs and reads the loss.
 public final class Trainer {
   public let configuration: TrainingConfiguration
-  public let data: TextData
-  public let batch: Int
-  public let length: Int
-  public let seed: UInt64
+  public let source: any BatchSource
+  /// The share that a running average of the weights keeps of itself in a step; `nil` for no average.
+  public let averageDecay: Double?
   /// Steps done.
   public private(set) var step: Int
 
   private let target: CompileTarget
   private let options: CompileOptions
   private let executable: any Executable
-  private let tokens, targets, loss: Int
+  private let inputs: [String: Int]
+  private let loss: Int
   private var validation: Validation?
 
-  /// What a trainer works on at each step.
-  public struct Batches: Hashable, Sendable {
-    public var batch, length: Int
-    public var seed: UInt64
-    public init(batch: Int, length: Int, seed: UInt64) {
-      self.batch = batch
-      self.length = length
-      self.seed = seed
-    }
-  }
-
   /// A new run, from a model's initial values.
+  ///
+  /// - Parameter averageDecay: makes the model that is saved a running average of the weights.
   public convenience init(
-    _ configuration: TrainingConfiguration, on data: TextData, _ batches: Batches, for target: CompileTarget,
-    options: CompileOptions = CompileOptions()
+    _ configuration: TrainingConfiguration, on source: any BatchSource, averageDecay: Double? = nil,
+    for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
-    try configuration.program.checkMemory(copies: 4)
-    let tensors = try configuration.program.initialTensors(seed: batches.seed)
-    try self.init(configuration, on: data, batches, tensors: tensors, moments: [:], step: 0, target, options)
+    try configuration.program.checkMemory(copies: averageDecay == nil ? 4 : 5)
+    let tensors = try configuration.program.initialTensors(seed: source.settings.seed)
+    try self.init(
+      configuration, on: source, averageDecay, tensors: tensors, moments: [:], step: 0, target, options)
   }
 
-  /// A run that goes on from a checkpoint.
+  /// A run that goes on from a checkpoint, on the data and with the settings that it was made with.
   public convenience init(
-    _ configuration: TrainingConfiguration, on data: TextData, continuing checkpoint: Checkpoint,
+    _ configuration: TrainingConfiguration, on source: any BatchSource, continuing checkpoint: Checkpoint,
     for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     let state = checkpoint.state
-    let identity = data.identity
-    guard identity.isSameText(as: state.text) else {
+    let identity = source.identity
+    guard identity.isSame(as: state.data) else {
       throw Diagnostic(
-        "the checkpoint was trained on '\(state.text.source)' of \(state.text.bytes) bytes; '\(data.source)' of \(identity.bytes) bytes is another text")
+        "the checkpoint was trained on '\(state.data.source)' of \(state.data.bytes) bytes; '\(identity.source)' of \(identity.bytes) bytes is other data")
     }
-    let batches = Batches(batch: state.batch, length: state.length, seed: state.seed)
+    guard source.settings == state.batches else {
+      throw Diagnostic("the checkpoint was trained on batches of other settings")
+    }
     try self.init(
-      configuration, on: data, batches, tensors: checkpoint.tensors, moments: checkpoint.moments, step: state.step, target,
-      options)
+      configuration, on: source, state.averageDecay, tensors: checkpoint.tensors, moments: checkpoint.moments,
+      step: state.step, target, options)
   }
 
   private init(
-    _ configuration: TrainingConfiguration, on data: TextData, _ batches: Batches, tensors: [String: HostTensor],
-    moments: [String: HostTensor], step: Int, _ target: CompileTarget, _ options: CompileOptions
+    _ configuration: TrainingConfiguration, on source: any BatchSource, _ averageDecay: Double?,
+    tensors: [String: HostTensor], moments: [String: HostTensor], step: Int, _ target: CompileTarget,
+    _ options: CompileOptions
   ) throws(Diagnostic) {
-    try data.check(length: batches.length)
-    try Self.check(configuration.program, data)
-    self.configuration = configuration
-    self.data = data
-    (batch, length, seed) = (batches.batch, batches.length, batches.seed)
+    try source.check(configuration.program)
+    (self.configuration, self.source, self.averageDecay) = (configuration, source, averageDecay)
     (self.target, self.options, self.step) = (target, options, step)
-    let type = TensorType(.i64, [batches.batch, batches.length])
     let program = configuration.program
-    let forward = try program.trace(inputs: ["tokens": type, "targets": type])
+    let forward = try program.trace(inputs: source.types)
     let function = try program.trainingStep(
-      continuing: program.differentiated(forward), optimizer: configuration.optimizer)
+      continuing: program.differentiated(forward), optimizer: configuration.optimizer, averageDecay: averageDecay)
     executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
-    guard let tokens = executable.parameterNumber(ValueNames.input("tokens")),
-      let targets = executable.parameterNumber(ValueNames.input("targets")), let loss = executable.resultNumber("loss")
-    else { throw Diagnostic("only a language model can be trained on text") }
-    (self.tokens, self.targets, self.loss) = (tokens, targets, loss)
+    guard let loss = executable.resultNumber("loss") else { throw Diagnostic("the model has no loss to train on") }
+    self.loss = loss
 
-    var state = moments
-    for (name, tensor) in tensors { state[ValueNames.parameter(name)] = tensor }
+    // A running average starts as a copy of the weights.
+    var state: [String: HostTensor] = [:]
+    for (name, tensor) in tensors {
+      state[ValueNames.parameter(name)] = tensor
+      state[ValueNames.average(name)] = tensor
+    }
+    state.merge(moments) { $1 }
     state[ValueNames.step] = try HostTensor(.i64(), integers: [Int64(step)])
-    for (number, value) in function.parameters.enumerated() where number != tokens && number != targets {
-      if let tensor = state[function.name(of: value)] {
-        try executable.write(tensor, to: number)
+    var inputs: [String: Int] = [:]
+    for (number, value) in function.parameters.enumerated() {
+      let name = function.name(of: value)
+      if let input = source.types.keys.first(where: { ValueNames.input($0) == name }) {
+        inputs[input] = number
       } else {
-        try executable.write(try HostTensor(zeros: function.type(of: value)), to: number)
+        var start = state[name]
+        if start == nil { start = try HostTensor(zeros: function.type(of: value)) }
+        if let start { try executable.write(start, to: number) }
       }
     }
-  }
-
-  /// Throws unless a model takes the ids of a text.
-  private static func check(_ program: Program, _ data: TextData) throws(Diagnostic) {
-    guard program.inputs.contains(where: { $0.name == "tokens" }), program.inputs.contains(where: { $0.name == "targets" })
-    else { throw Diagnostic("only a language model can be trained on text") }
-    let table = program.parameters.first { $0.name == "embed.token.weight" }
-    if let rows = table?.type.shape.first { try data.check(vocabulary: rows) }
+    self.inputs = inputs
   }
 
   /// Does a step and gives the loss before it.
   public func advance() throws(Diagnostic) -> Double {
-    let windows = try data.batch(step: step, batch: batch, length: length, seed: seed)
-    let (inputs, wanted) = try windows.tokensAndTargets()
-    try executable.write(inputs, to: tokens)
-    try executable.write(wanted, to: targets)
+    for (name, tensor) in try source.batch(step: step) {
+      if let number = inputs[name] { try executable.write(tensor, to: number) }
+    }
     try executable.run()
     step += 1
     return try executable.result(loss).doubles[0]
   }
-
-  /// Tokens of a step.
-  public var tokensPerStep: Int { batch * length }
 
   /// The learning rate of the coming step.
   public var learningRate: Double { configuration.optimizer.rate.value(after: step) }
@@ -124,11 +111,13 @@ public final class Trainer {
 // MARK: What there is now
 
 extension Trainer {
-  /// The model's tensors.
+  /// The model's tensors; of trained ones the running average, if there is one.
   public func tensors() throws(Diagnostic) -> [String: HostTensor] {
     var tensors: [String: HostTensor] = [:]
     for parameter in configuration.program.parameters {
-      tensors[parameter.name] = try value(of: ValueNames.parameter(parameter.name))
+      let isAveraged = averageDecay != nil && parameter.isTrained
+      let name = isAveraged ? ValueNames.average(parameter.name) : ValueNames.parameter(parameter.name)
+      tensors[parameter.name] = try value(of: name)
     }
     return tensors
   }
@@ -137,15 +126,13 @@ extension Trainer {
   public func checkpoint(seconds: Double) throws(Diagnostic) -> Checkpoint {
     var moments: [String: HostTensor] = [:]
     for parameter in configuration.program.trained {
-      for name in [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)] {
-        moments[name] = try value(of: name)
-      }
+      for name in Checkpoint.moments(of: parameter, averageDecay: averageDecay) { moments[name] = try value(of: name) }
     }
     let state = TrainingState(
-      step: step, batch: batch, length: length, seed: seed, text: data.identity, tokens: data.tokenizer.name,
-      seconds: seconds)
+      step: step, batches: source.settings, data: source.identity, averageDecay: averageDecay, seconds: seconds)
     return Checkpoint(
-      json: configuration.json, tensors: try tensors(), moments: moments, state: state, tokenizer: data.tokenizer)
+      json: configuration.json, tensors: try tensors(), moments: moments, state: state,
+      tokenizer: source.tokenizer ?? .bytes)
   }
 
   private func value(of name: String) throws(Diagnostic) -> HostTensor {
@@ -161,14 +148,11 @@ extension Trainer {
     if let made = self.validation {
       validation = made
     } else {
-      validation = try Validation(configuration.program, batch: batch, length: length, target, options)
+      validation = try Validation(configuration.program, on: source, target, options)
       self.validation = validation
     }
-    for parameter in configuration.program.parameters {
-      let name = ValueNames.parameter(parameter.name)
-      try validation.write(try value(of: name), to: name)
-    }
-    return try validation.loss(on: data, batches: batches)
+    for (name, tensor) in try tensors() { try validation.write(tensor, to: ValueNames.parameter(name)) }
+    return try validation.loss(batches: batches)
   }
 
   /// The step as it is written and as it runs, by the memory they move; `nil` where nothing is compiled.
@@ -180,26 +164,5 @@ extension Trainer {
     #else
       return nil
     #endif
-  }
-}
-
-extension HostTensor {
-  /// Windows i64[B, T + 1] as inputs and, one place on, what is to follow them.
-  func tokensAndTargets() throws(Diagnostic) -> (tokens: HostTensor, targets: HostTensor) {
-    return (try columns(from: 0), try columns(from: 1))
-  }
-
-  /// All columns but one, from column `first` on.
-  private func columns(from first: Int) throws(Diagnostic) -> HostTensor {
-    let (rows, columns) = (type.shape[0], type.shape[1])
-    return try HostTensor(TensorType(.i64, [rows, columns - 1])) { (memory) throws(Diagnostic) in
-      withBytes { bytes in
-        let (width, stride) = ((columns - 1) * 8, columns * 8)
-        for row in 0..<rows {
-          let source = UnsafeRawBufferPointer(rebasing: bytes[(row * stride + first * 8)...].prefix(width))
-          UnsafeMutableRawBufferPointer(rebasing: memory[(row * width)...].prefix(width)).copyMemory(from: source)
-        }
-      }
-    }
   }
 }

@@ -70,7 +70,7 @@ public struct TrainingRun {
 
   /// Trains to the last step or until it is interrupted. A step that was begun is finished and saved.
   public mutating func run() throws(Diagnostic) -> End {
-    var progress = TrainingProgress(total: plan.steps, done: trainer.step, to: terminal)
+    var progress = TrainingProgress(total: plan.steps, done: trainer.step, unit: trainer.source.unit, to: terminal)
     let end = try steps(&progress)
     try save()
     progress.finish()
@@ -87,7 +87,7 @@ public struct TrainingRun {
   }
 
   private mutating func step(_ progress: inout TrainingProgress) throws(Diagnostic) {
-    let rate = trainer.learningRate
+    let (rate, source) = (trainer.learningRate, trainer.source)
     let begin = seconds
     let loss = try trainer.advance()
     let end = seconds
@@ -97,10 +97,10 @@ public struct TrainingRun {
     }
     var line: JSON = [
       "step": .integer(trainer.step), "loss": .number(loss), "learning_rate": .number(rate),
-      "tokens_per_second": .number((Double(trainer.tokensPerStep) / max(end - begin, 1e-9)).rounded()),
+      "\(source.unit)_per_second": .number((Double(source.unitsPerBatch) / max(end - begin, 1e-9)).rounded()),
       "seconds": .number((end * 1000).rounded() / 1000),
     ]
-    progress.advance(to: trainer.step, loss: loss, units: trainer.tokensPerStep)
+    progress.advance(to: trainer.step, loss: loss, units: source.unitsPerBatch)
     if plan.validateEvery > 0, trainer.step % plan.validateEvery == 0 || trainer.step == plan.steps {
       let validation = try trainer.validationLoss(batches: plan.validationBatches)
       if case .object(var object) = line.content {

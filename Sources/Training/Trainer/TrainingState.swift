@@ -5,24 +5,18 @@ import Runtime
 public struct TrainingState: Hashable, Sendable {
   /// Steps done; the place in the data follows from it.
   public var step: Int
-  public var batch: Int
-  public var length: Int
-  public var seed: UInt64
-  public var text: TextIdentity
-  /// What made ids of the text: `bytes`, `tokenizer.json` or, if they were there before, `ids`.
-  public var tokens: String
+  public var batches: BatchSettings
+  public var data: DataIdentity
+  /// The share that a running average of the weights keeps of itself in a step; `nil` for no average.
+  public var averageDecay: Double?
   /// Seconds spent so far.
   public var seconds: Double
 
-  public init(
-    step: Int, batch: Int, length: Int, seed: UInt64, text: TextIdentity, tokens: String = "bytes", seconds: Double
-  ) {
+  public init(step: Int, batches: BatchSettings, data: DataIdentity, averageDecay: Double? = nil, seconds: Double) {
     self.step = step
-    self.batch = batch
-    self.length = length
-    self.seed = seed
-    self.text = text
-    self.tokens = tokens
+    self.batches = batches
+    self.data = data
+    self.averageDecay = averageDecay
     self.seconds = seconds
   }
 
@@ -30,11 +24,15 @@ public struct TrainingState: Hashable, Sendable {
 
   /// As it stands in the head of a safetensors file.
   var metadata: [String: String] {
-    [
-      "format": Self.format, "step": "\(step)", "batch": "\(batch)", "length": "\(length)", "seed": "\(seed)",
-      "data": text.source, "data_bytes": "\(text.bytes)", "data_crc32": "\(text.crc32)", "tokens": tokens,
-      "seconds": "\(seconds)",
+    var metadata = [
+      "format": Self.format, "step": "\(step)", "batch": "\(batches.batch)", "seed": "\(batches.seed)",
+      "data": data.source, "data_bytes": "\(data.bytes)", "data_crc32": "\(data.crc32)", "seconds": "\(seconds)",
     ]
+    metadata["tokens"] = batches.tokenizer
+    metadata["length"] = batches.length.map { "\($0)" }
+    metadata["label_dropout"] = batches.labelDropout.map { "\($0)" }
+    metadata["average_decay"] = averageDecay.map { "\($0)" }
+    return metadata
   }
 
   init(_ metadata: [String: String], of file: String) throws(Diagnostic) {
@@ -47,31 +45,20 @@ public struct TrainingState: Hashable, Sendable {
       }
       return value
     }
+    func optional<T: LosslessStringConvertible>(_ key: String) throws(Diagnostic) -> T? {
+      metadata[key] == nil ? nil : try value(key)
+    }
+    let batches = BatchSettings(
+      batch: try value("batch"), length: try optional("length"), tokenizer: metadata["tokens"], seed: try value("seed"),
+      labelDropout: try optional("label_dropout"))
     try self.init(
-      step: value("step"), batch: value("batch"), length: value("length"), seed: value("seed"),
-      text: TextIdentity(source: metadata["data"] ?? "", bytes: value("data_bytes"), crc32: value("data_crc32")),
-      tokens: metadata["tokens"] ?? "bytes", seconds: value("seconds"))
-    guard step >= 0, batch > 0, length > 0 else {
-      throw Diagnostic("\(file): step \(step), batch \(batch) and length \(length) are no state of a training run")
+      step: value("step"), batches: batches,
+      data: DataIdentity(source: metadata["data"] ?? "", bytes: value("data_bytes"), crc32: value("data_crc32")),
+      averageDecay: optional("average_decay"), seconds: value("seconds"))
+    guard step >= 0, batches.batch > 0, batches.length ?? 1 > 0 else {
+      throw Diagnostic("\(file): step \(step), batch \(batches.batch) and length \(batches.length ?? 1) are no state of a training run")
     }
   }
-}
-
-/// What tells one text from another.
-public struct TextIdentity: Hashable, Sendable {
-  /// Where it was read, for people.
-  public var source: String
-  public var bytes: Int
-  public var crc32: UInt
-
-  public init(source: String, bytes: Int, crc32: UInt) {
-    self.source = source
-    self.bytes = bytes
-    self.crc32 = crc32
-  }
-
-  /// Whether both have the same content.
-  public func isSameText(as other: Self) -> Bool { bytes == other.bytes && crc32 == other.crc32 }
 }
 
 extension ModelDirectory {
@@ -83,18 +70,18 @@ extension ModelDirectory {
   }
 
   /// Tokens of the windows that a checkpoint was trained on; `nil` for a model that is none.
-  public var trainedLength: Int? { trainingState?.length }
+  public var trainedLength: Int? { trainingState?.batches.length }
 
   /// What makes ids of text: the tokenizer in the folder; without one the bytes, unless it was trained on ids.
   public func tokenizer() throws(Diagnostic) -> Tokenizer {
     let file = "\(path)/\(BytePairTokenizer.fileName)"
     if exists(file) { return .bytePairs(try BytePairTokenizer(file)) }
-    return trainingState?.tokens == Tokenizer.numbers.name ? .numbers : .bytes
+    return trainingState?.batches.tokenizer == Tokenizer.numbers.name ? .numbers : .bytes
   }
 
   /// A text as the model reads it; without a name the one it was trained on.
   public func text(_ source: String? = nil, ids: Tokens.Format? = nil) throws(Diagnostic) -> TextData {
-    guard let source = source ?? trainingState?.text.source else {
+    guard let source = source ?? trainingState?.data.source else {
       throw Diagnostic("\(path): does not say what text it was trained on; name one")
     }
     let tokenizer = try tokenizer()

@@ -3,29 +3,22 @@ import IR
 import Models
 import Runtime
 
-/// The forward pass alone, on the part of a text that is not trained on.
+/// The forward pass alone, on the part of the data that is not trained on.
 final class Validation {
-  private let batch: Int
-  private let length: Int
+  private let source: any BatchSource
   private let executable: any Executable
-  private let tokens, targets, loss: Int
 
   init(
-    _ program: Program, batch: Int, length: Int, _ target: CompileTarget, _ options: CompileOptions
+    _ program: Program, on source: any BatchSource, _ target: CompileTarget, _ options: CompileOptions
   ) throws(Diagnostic) {
-    (self.batch, self.length) = (batch, length)
-    let type = TensorType(.i64, [batch, length])
-    var forward = try program.trace(inputs: ["tokens": type, "targets": type])
+    self.source = source
+    var forward = try program.trace(inputs: source.types)
     guard let result = forward.resultNames.firstIndex(of: "loss") else { throw Diagnostic("the model has no loss") }
     // The logits are not wanted: what only they need is not computed.
     forward.name = "validation"
     forward.results = [forward.results[result]]
     forward.resultNames = ["loss"]
     executable = try compile(Module(functions: [forward]), entry: forward.name, for: target, options: options)
-    guard let tokens = executable.parameterNumber(ValueNames.input("tokens")),
-      let targets = executable.parameterNumber(ValueNames.input("targets"))
-    else { throw Diagnostic("only a language model can be validated on text") }
-    (self.tokens, self.targets, loss) = (tokens, targets, 0)
   }
 
   func write(_ tensor: HostTensor, to name: String) throws(Diagnostic) {
@@ -33,18 +26,18 @@ final class Validation {
     try executable.write(tensor, to: number)
   }
 
-  func loss(on data: TextData, batches: Int) throws(Diagnostic) -> Double {
-    try data.check(length: length, for: .validation)
-    let there = data.validationBatches(batch: batch, length: length)
+  /// The mean over so many batches, spread over the part evenly.
+  func loss(batches: Int) throws(Diagnostic) -> Double {
+    let there = source.validationBatches
+    guard there > 0 else { throw Diagnostic("\(source.identity.source): has nothing to validate on") }
     let count = max(1, min(batches, there))
     var sum = 0.0
     for number in 0..<count {
-      let windows = try data.validationBatch(number * there / count, batch: batch, length: length)
-      let (inputs, wanted) = try windows.tokensAndTargets()
-      try executable.write(inputs, to: tokens)
-      try executable.write(wanted, to: targets)
+      for (name, tensor) in try source.validationBatch(number * there / count) {
+        try write(tensor, to: ValueNames.input(name))
+      }
       try executable.run()
-      sum += try executable.result(loss).doubles[0]
+      sum += try executable.result(0).doubles[0]
     }
     return sum / Double(count)
   }
