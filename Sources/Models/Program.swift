@@ -51,6 +51,11 @@ public struct Program: Sendable {
 
   public var inputs: [ProgramInput] { configuration.architecture.inputs }
 
+  /// The least types of the inputs that must be there.
+  public var smallestInputs: [String: TensorType] {
+    Dictionary(uniqueKeysWithValues: inputs.filter { !$0.isOptional }.map { ($0.name, $0.smallest) })
+  }
+
   /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs and, as
   /// `param/NAME`, the next values of its buffers.
   ///

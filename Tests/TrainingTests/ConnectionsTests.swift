@@ -36,7 +36,8 @@ import Testing
   private func unfolded(
     _ model: ModelDirectory, _ text: TextData?, length: Int, for target: CompileTarget
   ) throws -> UnfoldedConnections {
-    try UnfoldedConnections(of: model.program, model.tensors, on: text, batch: 1, length: length, for: target)
+    let source = try text.map { try TextBatches($0, batch: 1, length: length, seed: 1) }
+    return try UnfoldedConnections(of: model.program, model.tensors, on: source, for: target)
   }
 
   @Test("of a new model they are those of the pre-norm network", arguments: [
@@ -65,7 +66,7 @@ import Testing
   func formula() throws {
     let scratch = try Scratch()
     let model = try model(["kind": "hyper", "rate": 3, "dynamic": false], scratch, scale: 0.5)
-    #expect(try !UnfoldedConnections.needText(of: model))
+    #expect(try !UnfoldedConnections.needBatches(of: model))
     let found = try unfolded(model, nil, length: 4, for: TinyModel.fastest)
     #expect(found.tokens == 1)
     let sites = try ["0.attention_site", "0.feed_forward_site", "1.attention_site", "1.feed_forward_site"].map { site in
@@ -102,7 +103,7 @@ import Testing
   func dynamic(kind: String) throws {
     let scratch = try Scratch()
     let model = try model(["kind": .string(kind), "rate": 2], scratch, scale: 0.7)
-    #expect(try UnfoldedConnections.needText(of: model))
+    #expect(try UnfoldedConnections.needBatches(of: model))
     let text = try TinyModel.text()
     let whole = try unfolded(model, text, length: 9, for: TinyModel.fastest)
     #expect(whole.tokens == 9)
@@ -146,6 +147,6 @@ import Testing
     #expect(complaint { _ = try model.text() }.contains("does not say what text"))
     #expect(complaint { _ = try UnfoldedConnections([]) } == "the model has no residual sites")
     let short = try TextData(Array(repeating: 65, count: 100), source: "short")
-    #expect(complaint { _ = try unfolded(model, short, length: 9, for: .interpreter) }.contains("windows of 9"))
+    #expect(complaint { _ = try unfolded(model, short, length: 9, for: .interpreter) }.contains("nothing to validate on"))
   }
 }
