@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import memories
 import workloads
 
 
@@ -161,8 +162,108 @@ def prepare_lm(workload, form, parameters, inputs):
     return step, lambda: {"output/losses": np.array([float(step()) for _ in steps], np.float32)}
 
 
+# Sparse memories
+
+
+def best_of_grid(sides, grid, top):
+    score, winners = jax.lax.top_k(grid.reshape(*grid.shape[:-2], -1), top)
+    i = jnp.take_along_axis(sides[:, :, 0], winners // top, axis=-1)
+    j = jnp.take_along_axis(sides[:, :, 1], winners % top, axis=-1)
+    return score, winners, i, j
+
+
+def pkm(p, x, rows):
+    """The look-up; `rows` are those of the winners, or a function of their ids."""
+    s = memories.SIZES
+    q = (x @ p["query.weight"].T).reshape(-1, s["heads"], 2, s["half"])
+    scores = jnp.einsum("thsd,hsnd->thsn", q, p["keys"])
+    best, sides = jax.lax.top_k(scores, s["top"])
+    grid = best[:, :, 0, :, None] + best[:, :, 1, None, :]
+    score, _, i, j = best_of_grid(sides, grid, s["top"])
+    ids = (i * s["keys"] + j).reshape(len(x), -1)
+    weights = jax.nn.softmax(score).reshape(len(x), -1)
+    found = rows(ids) if callable(rows) else rows
+    return jnp.einsum("tk,tkd->td", weights, found), ids
+
+
+def prepare_pkm(workload, form, parameters, inputs):
+    p = {name: jnp.asarray(value) for name, value in parameters.items()}
+    x, table = jnp.asarray(inputs["x"]), p.pop("values.weight")
+
+    if workload == "pkm-forward":
+        function = jax.jit(lambda p, x, table: pkm(p, x, lambda ids: table[ids])[0])
+        return lambda: function(p, x, table).block_until_ready(), lambda: {"output/y": np.asarray(function(p, x, table))}
+
+    def named(loss, gradients, dx, ids, rows):
+        found = {f"grad/param/{name}": np.asarray(g) for name, g in gradients.items()}
+        found |= {"output/loss": np.asarray(loss), "grad/input/x": np.asarray(dx)}
+        return found | {"grad/param/values.weight.ids": ids, "grad/param/values.weight.values": rows}
+
+    # `paper` differentiates the table, and gets a gradient of its size; `expert` the rows that were found.
+    if form == "paper":
+        function = jax.jit(jax.value_and_grad(
+            lambda p, x, table: (pkm(p, x, lambda ids: table[ids])[0] ** 2).mean(), argnums=(0, 1, 2)))
+
+        def outputs():
+            loss, (gradients, dx, dtable) = function(p, x, table)
+            dtable = np.asarray(dtable)
+            rows = np.abs(dtable).max(1).nonzero()[0]
+            return named(loss, gradients, dx, rows, dtable[rows])
+
+        return lambda: jax.block_until_ready(function(p, x, table)), outputs
+
+    def sparse(p, x, table):
+        ids = pkm(p, x, lambda ids: jnp.zeros((*ids.shape, 1)))[1]
+        rows = table[ids]
+        loss, gradients = jax.value_and_grad(
+            lambda p, x, rows: (pkm(p, x, rows)[0] ** 2).mean(), argnums=(0, 1, 2))(p, x, rows)
+        return loss, gradients, ids
+
+    function = jax.jit(sparse)
+
+    def outputs():
+        loss, (gradients, dx, rows), ids = function(p, x, table)
+        return named(loss, gradients, dx, np.asarray(ids).reshape(-1), np.asarray(rows).reshape(-1, rows.shape[-1]))
+
+    return lambda: jax.block_until_ready(function(p, x, table)), outputs
+
+
+def prepare_ultramem(workload, form, parameters, inputs):
+    s, u = memories.SIZES, memories.ULTRA
+    p = {name.removeprefix("memory."): jnp.asarray(value) for name, value in parameters.items()}
+    part, n = s["half"] // u["rank"], s["keys"] ** 2
+
+    def norm(y, name):
+        return layer_norm(y, u["eps"]) * p[f"{name}.weight"]
+
+    def forward(p, x):
+        flat = x.reshape(-1, s["width"])
+        q = (flat @ p["query.weight"].T).reshape(-1, u["queries"], 2, u["rank"], part)
+        q = jnp.repeat(norm(q, "query_norm"), s["heads"] // u["queries"], axis=1)
+        scores = jnp.einsum("thsrd,hsrnd->thsrn", q, norm(p["keys"], "key_norm"))
+        vectors = jnp.stack([p["row_vector"], p["column_vector"]], axis=1)
+        sides = jax.lax.top_k(jnp.einsum("thsrn,hsr->thsn", scores, vectors), s["top"])[1]
+        found = jnp.take_along_axis(scores, sides[..., None, :], axis=-1)
+        rows, columns = found[:, :, 0], found[:, :, 1]
+        grid = jnp.einsum("thri,hrs,thsj->thij", rows, p["core"].sum(0), columns)
+        _, winners, i, j = best_of_grid(sides, grid, s["top"])
+        left = jnp.take_along_axis(rows, (winners // s["top"])[:, :, None], axis=-1)
+        right = jnp.take_along_axis(columns, (winners % s["top"])[:, :, None], axis=-1)
+        by_core = jnp.einsum("thrm,chrs,thsm->thmc", left, p["core"], right)
+        virtual = p["permutation"][(i * 2 * s["keys"] + j).reshape(len(flat), -1)]
+        values = p["values.weight"][virtual % n].reshape(*virtual.shape, u["cores"], -1)
+        here = jax.nn.one_hot(virtual // n, u["expansion"])
+        weights = by_core.reshape(len(flat), -1, u["cores"])
+        pool = jnp.einsum("tkp,tkc,tkcd->tpcd", here, weights, values)
+        return (pool.reshape(len(flat), -1) @ p["output.weight"].T).reshape(x.shape)
+
+    x, function = jnp.asarray(inputs["x"]), jax.jit(forward)
+    return lambda: function(p, x).block_until_ready(), lambda: {"output/y": np.asarray(function(p, x))}
+
+
 def prepare(workload, form, parameters, inputs):
-    return (prepare_hc if workload.startswith("hc") else prepare_lm)(workload, form, parameters, inputs)
+    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "ultramem": prepare_ultramem}
+    return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 
 if __name__ == "__main__":

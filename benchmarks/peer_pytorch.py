@@ -9,6 +9,7 @@ import os
 import torch
 from torch.nn import functional as F
 
+import memories
 import workloads
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
@@ -189,8 +190,163 @@ def prepare_lm(workload, form, parameters, inputs):
     return trainer.step, lambda: {"output/losses": torch.stack([trainer.step() for _ in steps]).numpy()}
 
 
+# Sparse memories
+
+
+def product_keys(sides, top, grid):
+    """Rows and columns of the winners of a grid between the best of both sides."""
+    score, winners = grid.flatten(-2).topk(top)
+    i = sides[..., 0, :].gather(-1, winners // top)
+    j = sides[..., 1, :].gather(-1, winners % top)
+    return score, winners, i, j
+
+
+def pkm(p, x, values):
+    """The look-up as PyTorch does it best: a bag of embeddings, whose gradient is sparse."""
+    s = memories.SIZES
+    q = F.linear(x, p["query.weight"]).view(-1, s["heads"], 2, s["half"])
+    scores = torch.einsum("thsd,hsnd->thsn", q, p["keys"])
+    best, sides = scores.topk(s["top"])
+    grid = best[:, :, 0, :, None] + best[:, :, 1, None, :]
+    score, _, i, j = product_keys(sides, s["top"], grid)
+    ids, weights = (i * s["keys"] + j).flatten(1), torch.softmax(score, -1).flatten(1)
+    return values(ids, weights)
+
+
+def bag(table, sparse):
+    return lambda ids, weights: F.embedding_bag(ids, table, mode="sum", per_sample_weights=weights, sparse=sparse)
+
+
+def gathered(table):
+    """The same written out, which a compiler may fuse."""
+    return lambda ids, weights: torch.einsum("tk,tkd->td", weights, table[ids])
+
+
+def prepare_pkm(workload, form, parameters, inputs):
+    p = {name: torch.tensor(value) for name, value in parameters.items()}
+    x = torch.tensor(inputs["x"])
+    look_up = gathered if form == "compiled" else lambda table: bag(table, workload == "pkm-train")
+
+    def forward(p, x):
+        return pkm(p, x, look_up(p["values.weight"]))
+
+    if workload == "pkm-forward":
+        function = forward if form == "eager" else torch.compile(forward)
+
+        def step():
+            with torch.no_grad():
+                return function(p, x)
+
+        return step, lambda: {"output/y": step().numpy()}
+
+    names = ["query.weight", "keys", "values.weight"]
+    for tensor in [x] + [p[name] for name in names]:
+        tensor.requires_grad_()
+    # Sparse gradients cannot be compiled: `expert` compiles all but the bag.
+    function = forward if form == "eager" else torch.compile(forward)
+
+    def step():
+        loss = (function(p, x) ** 2).mean()
+        return loss, torch.autograd.grad(loss, [x] + [p[name] for name in names])
+
+    def outputs():
+        loss, (dx, *gradients) = step()
+        found = {"output/loss": loss.detach().numpy(), "grad/input/x": dx.numpy()}
+        for name, gradient in zip(names, gradients):
+            found |= as_rows(f"grad/param/{name}", gradient)
+        return found
+
+    return step, outputs
+
+
+def as_rows(name, gradient):
+    """A gradient as arrays; that of a table by the rows it touches."""
+    if gradient.is_sparse:
+        parts = gradient._indices()[0], gradient._values()
+    elif name.endswith("values.weight"):
+        rows = gradient.abs().amax(1).nonzero()[:, 0]
+        parts = rows, gradient[rows]
+    else:
+        return {name: gradient.numpy()}
+    return {f"{name}.ids": parts[0].numpy(), f"{name}.values": parts[1].numpy()}
+
+
+def ultramem(p, x, pooled):
+    s, u = memories.SIZES, memories.ULTRA
+    part = s["half"] // u["rank"]
+    q = F.linear(x, p["query.weight"]).view(-1, u["queries"], 2, u["rank"], part)
+
+    def norm(y, name):
+        return F.layer_norm(y, (part,), p[f"{name}.weight"], None, u["eps"])
+
+    q = norm(q, "query_norm").repeat_interleave(s["heads"] // u["queries"], dim=1)
+    keys = norm(p["keys"], "key_norm")
+    scores = torch.einsum("thsrd,hsrnd->thsrn", q, keys)
+    vectors = torch.stack([p["row_vector"], p["column_vector"]], dim=1)
+    sides = torch.einsum("thsrn,hsr->thsn", scores, vectors).topk(s["top"])[1]
+    found = scores.gather(-1, sides[..., None, :].expand(*sides.shape[:-1], u["rank"], s["top"]))
+    rows, columns = found[:, :, 0], found[:, :, 1]
+    grid = torch.einsum("thri,hrs,thsj->thij", rows, p["core"].sum(0), columns)
+    _, winners, i, j = product_keys(sides, s["top"], grid)
+
+    def winner(side, ranks):
+        return side.gather(-1, ranks[:, :, None].expand(-1, -1, u["rank"], -1))
+
+    by_core = torch.einsum(
+        "thrm,chrs,thsm->thmc", winner(rows, winners // s["top"]), p["core"], winner(columns, winners % s["top"]))
+    virtual = p["permutation"][(i * keys.shape[3] + j).flatten(1)]
+    n = s["keys"] ** 2
+    return F.linear(pooled(virtual // n, virtual % n, by_core.flatten(1, 2)), p["output.weight"])
+
+
+def bags(table):
+    """A bag of embeddings for every block and core: ids are half rows, weights elsewhere zero."""
+    u, half = memories.ULTRA, table.view(-1, table.shape[1] // memories.ULTRA["cores"])
+    blocks = torch.arange(u["expansion"])
+
+    def pooled(block, row, scores):
+        tokens, picks = row.shape
+        here = (block[:, None] == blocks[:, None]).unsqueeze(2) * scores.transpose(1, 2)[:, None]
+        ids = (row[:, None] * u["cores"] + torch.arange(u["cores"])[:, None])[:, None].expand(here.shape)
+        sums = F.embedding_bag(
+            ids.reshape(-1, picks), half, mode="sum", per_sample_weights=here.reshape(-1, picks))
+        return sums.view(tokens, -1)
+
+    return pooled
+
+
+def pools(table):
+    """The same written out."""
+    u = memories.ULTRA
+
+    def pooled(block, row, scores):
+        values = table[row].unflatten(-1, (u["cores"], -1))
+        here = F.one_hot(block, u["expansion"]).to(values.dtype)
+        return torch.einsum("tkp,tkc,tkcd->tpcd", here, scores, values).flatten(1)
+
+    return pooled
+
+
+def prepare_ultramem(workload, form, parameters, inputs):
+    p = {name.removeprefix("memory."): torch.tensor(value) for name, value in parameters.items()}
+    x = torch.tensor(inputs["x"])
+    pooled = (bags if form == "expert" else pools)(p["values.weight"])
+
+    def forward(x):
+        return ultramem(p, x.flatten(0, 1), pooled).view(x.shape)
+
+    function = forward if form == "eager" else torch.compile(forward)
+
+    def step():
+        with torch.no_grad():
+            return function(x)
+
+    return step, lambda: {"output/y": step().numpy()}
+
+
 def prepare(workload, form, parameters, inputs):
-    return (prepare_hc if workload.startswith("hc") else prepare_lm)(workload, form, parameters, inputs)
+    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "ultramem": prepare_ultramem}
+    return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 
 if __name__ == "__main__":

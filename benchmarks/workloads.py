@@ -14,6 +14,8 @@ import time
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+import memories
+
 DATA = pathlib.Path(__file__).parent / "data"
 
 HC = {"tokens": 2048, "streams": 4, "width": 1024, "eps": 1e-5}
@@ -27,7 +29,7 @@ LM = {
 # Steps whose losses are compared before anything is timed.
 CHECKED_STEPS = 3
 
-NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc"]
+NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", *memories.NAMES]
 
 
 def decays(name):
@@ -88,10 +90,14 @@ def lm_inputs(hyper):
 
 def inputs_file(workload):
     """The workload's inputs, made if they are not there."""
-    family = {"hc-forward": "hc", "hc-train": "hc"}.get(workload, workload)
+    shared = {"hc-forward": "hc", "hc-train": "hc", "pkm-forward": "pkm", "pkm-train": "pkm"}
+    family = shared.get(workload, workload)
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
-        tensors = hc_inputs() if family == "hc" else lm_inputs(workload == "lm-train-hc")
+        if workload in memories.NAMES:
+            tensors = memories.inputs(workload)
+        else:
+            tensors = hc_inputs() if family == "hc" else lm_inputs(workload == "lm-train-hc")
         stored = {
             name: np.asarray(value, np.int64 if value.dtype.kind == "i" else np.float32, order="C")
             for name, value in tensors.items()

@@ -15,6 +15,8 @@ public enum Pipelines {
     .simplify,
     .shareSubexpressions,
     .removeDeadCode,
+    // Rows of tables are summed as they are read; before the contractions that do it become anything else.
+    .fuseMemoryLookup,
     // Contractions over streams join the rows around them; before rows are formed, since it decides what can join.
     .fuseWidthExpansion,
     // Last at tensor level: what it outlines, no other pass looks into.

@@ -151,6 +151,14 @@ extension Trace {
     return body()
   }
 
+  /// Names the parameters that `body` uses from the model's root, whatever scopes are around.
+  public func unscoped<R>(_ body: () -> R) -> R {
+    let around = scopes
+    scopes = []
+    defer { scopes = around }
+    return body()
+  }
+
   /// The tensor of a parameter; its name is the path of the scopes around, then its own.
   ///
   /// Using one name twice is sharing, if both declare the same.

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A small generator whose numbers follow from its seed alone (Steele, Lea and Flood 2014): the same on every machine.
 public struct SplitMix64: RandomNumberGenerator, Sendable {
   private var state: UInt64
@@ -19,4 +21,10 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
 
   /// Uniform in 0 ..< 1, with 53 bits.
   public mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+
+  /// Normal with mean 0 and deviation 1 (Box and Muller).
+  public mutating func normal() -> Double {
+    let radius = (-2 * log(1 - unit())).squareRoot()
+    return radius * cos(2 * .pi * unit())
+  }
 }

@@ -2,14 +2,18 @@ import ArgumentParser
 import Compiler
 import Foundation
 import IR
+import Models
 import Runtime
 import Training
 
-/// `millrace sample`: continues a text with a trained model.
+/// `millrace sample`: continues a text with a trained model, or makes images.
 struct Sample: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Continue a text with a language model, token by token.",
-    discussion: "Writes the prompt and what follows to standard output as it comes.")
+    abstract: "Continue a text with a language model, or make images with a diffusion transformer.",
+    discussion: """
+      A language model writes the prompt and what follows to standard output as it comes. A diffusion transformer writes \
+      a picture with a row of images for each class.
+      """)
 
   @Argument(help: "A model's folder, or a training run's: its newest checkpoint is taken.")
   var model: String
@@ -25,6 +29,7 @@ struct Sample: ParsableCommand {
   var seed: UInt64 = 1
   @Option(help: ArgumentHelp("Tokens the model looks back on (default: the length it was trained on, or 256).", valueName: "tokens"))
   var context: Int?
+  @OptionGroup var images: ImageOptions
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
@@ -36,6 +41,7 @@ struct Sample: ParsableCommand {
 
   func run() throws {
     let directory = try ModelDirectory(model)
+    if directory.program.imageTask != nil { return try images.run(directory, seed: seed, machine) }
     let tokenizer = try directory.tokenizer()
     let start = prompt.map { Array($0.utf8) } ?? []
     var begin = start

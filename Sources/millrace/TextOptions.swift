@@ -8,7 +8,7 @@ import Training
 struct TextOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A text file (gzip is unpacked), a folder of them, or dict-gcide, Debian's English dictionary.", valueName: "file"))
+      "A text file (gzip is unpacked), a folder of them, or dict-gcide, Debian's English dictionary; for images, digits or a folder.", valueName: "file"))
   var data: String
   @Option(help: ArgumentHelp("A byte-level tokenizer.json, by which the text becomes tokens; kept with the model.", valueName: "file"))
   var tokenizer: String?

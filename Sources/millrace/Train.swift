@@ -6,10 +6,10 @@ import Models
 import Runtime
 import Training
 
-/// `millrace train`: trains a language model on a text.
+/// `millrace train`: trains a language model on a text, or a diffusion transformer on images.
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a language model on a text, as bytes or by a tokenizer.",
+    abstract: "Train a language model on a text, or a diffusion transformer on images.",
     discussion: """
       Writes checkpoints (step-00000100, …) and log.jsonl to the output folder. A checkpoint is a model's folder with the \
       state of its training; it is there whole or not at all. Interrupted by Ctrl-C or SIGTERM, it finishes the step, \
@@ -19,6 +19,9 @@ struct Train: ParsableCommand {
       the configuration's embedding has a 'boundary', that id ends every document: each file of a folder, or each part \
       of a file before --separator. A file of ids (--ids) is taken as it is, and mapped, so that it may be larger than \
       the memory.
+
+      A diffusion transformer learns from images: digits, 1797 handwritten ones, or a folder with a folder of PNG files \
+      for each class. A running average of its weights is what is saved and validated.
       """)
 
   @Argument(help: "The model's config.json; its key 'optimizer' may be left out.")
@@ -31,15 +34,22 @@ struct Train: ParsableCommand {
 
   @Option(help: "The step to train to (default: the configuration's training.steps, or 1000).")
   var steps: Int?
-  @Option(help: "Windows in a batch (default: 8).")
+  @Option(help: "Windows or images in a batch (default: 8 windows, 64 images).")
   var batch: Int?
   @Option(help: "Tokens of a window (default: 256).")
   var length: Int?
   @Option(help: "A learning rate instead of the configuration's.")
   var learningRate: Double?
-  @Option(help: "What initial values and the order of the text follow from (default: 1).")
+  @Option(help: "What initial values and the order of the data follow from (default: 1).")
   var seed: UInt64?
-  @Option(help: ArgumentHelp("Steps between validations on the last twentieth of the text; 0 for none.", valueName: "steps"))
+  @Option(
+    help: ArgumentHelp(
+      "Save a running average of the weights that keeps this share of itself in a step; 0 for none (default: 0.9999 for images, 0 for text).",
+      valueName: "share"))
+  var average: Double?
+  @Option(help: ArgumentHelp("The share of images that are shown without their class (default: 0.1).", valueName: "share"))
+  var labelDropout: Double?
+  @Option(help: ArgumentHelp("Steps between validations on what is held out, the last twentieth of a text or a tenth of the images; 0 for none.", valueName: "steps"))
   var validateEvery = 100
   @Option(help: ArgumentHelp("Batches of a validation.", valueName: "count"))
   var validationBatches = 16
@@ -56,6 +66,8 @@ struct Train: ParsableCommand {
     try check("batch", batch, 1...1 << 20)
     try check("length", length, 1...1 << 20)
     try check("learning-rate", learningRate, 0...1e6)
+    try check("average", average, 0...0.999_999_9)
+    try check("label-dropout", labelDropout, 0...1)
     try check("validate-every", validateEvery, 0...1 << 40)
     try check("validation-batches", validationBatches, 1...1 << 40)
     try check("checkpoint-every", checkpointEvery, 0...1 << 40)
@@ -99,8 +111,11 @@ struct Train: ParsableCommand {
         options: machine.compileOptions)
       say("goes on from \(newest?.path ?? out)")
     } else {
+      let isImages = configuration.program.imageTask != nil
+      let decay = average ?? (isImages ? 0.9999 : 0)
       trainer = try Trainer(
-        configuration, on: source, recomputing: recompute, for: machine.backend, options: machine.compileOptions)
+        configuration, on: source, averageDecay: decay > 0 ? decay : nil, recomputing: recompute,
+        for: machine.backend, options: machine.compileOptions)
     }
     return try TrainingRun(trainer, plan(steps, source), in: out, continuing: checkpoint?.state)
   }
@@ -110,6 +125,12 @@ struct Train: ParsableCommand {
     for configuration: TrainingConfiguration, continuing checkpoint: Checkpoint?
   ) throws(Diagnostic) -> any BatchSource {
     let kept = checkpoint?.state.batches
+    if let task = configuration.program.imageTask {
+      guard length == nil else { throw Diagnostic("--length is for text; the model is trained on images") }
+      return ImageBatches(
+        try ImageData(text.data, for: task), for: task, batch: kept?.batch ?? batch ?? 64, seed: kept?.seed ?? seed ?? 1,
+        labelDropout: kept?.labelDropout ?? labelDropout ?? 0.1)
+    }
     return try TextBatches(
       text.data(for: configuration.json, continuing: checkpoint), batch: kept?.batch ?? batch ?? 8,
       length: kept?.length ?? length ?? 256, seed: kept?.seed ?? seed ?? 1)
@@ -136,6 +157,8 @@ struct Train: ParsableCommand {
     try hold("batch", batch, state.batches.batch)
     try hold("length", length, state.batches.length)
     try hold("seed", seed, state.batches.seed)
+    try hold("label-dropout", labelDropout, state.batches.labelDropout)
+    try hold("average", average, state.averageDecay ?? 0)
   }
 
   private func say(_ text: String) { Terminal.standardError.write(text + "\n") }

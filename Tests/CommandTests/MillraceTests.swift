@@ -2,6 +2,7 @@ import Foundation
 import IR
 import Runtime
 import Testing
+import Training
 
 /// `millrace` as its users meet it: what it prints, where, and with what code it ends.
 @Suite("millrace") struct MillraceTests {
@@ -106,6 +107,39 @@ import Testing
     let wrong = try Command.millrace(arguments + [scratch.path("other")])
     #expect(wrong.status == 1)
     #expect(wrong.errors.contains("ids.bin: the id 406 at byte 300 is none of the model's 256"), "\(wrong.errors)")
+  }
+
+  @Test("images are trained on, and a picture of new ones is written")
+  func images() throws {
+    let scratch = try Scratch()
+    for (name, level) in [("dark/a", 30), ("dark/b", 60), ("light/a", 220), ("light/b", 190)] as [(String, UInt8)] {
+      let folder = URL(fileURLWithPath: scratch.path("set/\(name)")).deletingLastPathComponent()
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      try PNG.write(Raster(width: 4, height: 4, channels: 1, grey: level), to: scratch.path("set/\(name).png"))
+    }
+    let model = """
+      {"architecture": "diffusion-transformer", "image": 4, "channels": 1, "patch": 2, "width": 8, "layers": 1, "heads": 2,
+       "classes": 2, "frequency_width": 8, "feed_forward": {"hidden": 8}}
+      """
+    let arguments = [
+      "train", try scratch.file("config.json", model), "--data", scratch.path("set"), "--out", scratch.path("run"), "--batch",
+      "2", "--backend", Self.backend, "--steps",
+    ]
+    let run = try Command.millrace(arguments + ["3"])
+    #expect(run.status == 0 && run.errors.contains("images/s"), "\(run.errors)")
+    let other = try Command.millrace(arguments + ["4", "--resume", "--label-dropout", "0.5"])
+    #expect(other.errors.contains("--label-dropout 0.1, got 0.5"), "\(other.errors)")
+    let resumed = try Command.millrace(arguments + ["4", "--resume"])
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let sample = try Command.millrace([
+      "sample", scratch.path("run"), "--out", scratch.path("grid.png"), "--per-class", "3", "--sample-steps", "2",
+      "--backend", Self.backend,
+    ])
+    #expect(sample.status == 0 && sample.errors.contains("6 images"), "\(sample.errors)")
+    let picture = try PNG.read(scratch.path("grid.png"))
+    #expect(picture.width == 3 * 33 + 1 && picture.height == 2 * 33 + 1)
+    let wrong = try Command.millrace(["sample", scratch.path("run"), "--sampler", "euler", "--backend", Self.backend])
+    #expect(wrong.errors.contains("wants sampling of kind \"ddim\" or \"ddpm\", got \"euler\""), "\(wrong.errors)")
   }
 
   @Test("a signal ends a run after its step, saved, with code 130")

@@ -33,6 +33,29 @@ import Testing
     #expect(error?.message.contains(message) == true, "\(String(describing: error))")
   }
 
+  @Test("what is wrong with a memory is said where it stands", arguments: [
+    (#""kind": "pkm", "keys": 8, "top": 9, "key_width": 4"#, "'top' wants at most as many winners as there are keys, 8, got 9"),
+    (#""kind": "pkm", "keys": 8, "top": 2, "key_width": 5"#, "'key_width' wants an even width, to be cut into two halves, got 5"),
+    (#""kind": "pkm", "keys": 8, "top": 2, "key_width": 4, "rank": 2"#, "'memory': unknown key \"rank\""),
+    (#""kind": "pkm", "keys": 1000000, "top": 2, "key_width": 4"#, "'keys' makes a table of 1000000² rows of 32, which is too large"),
+    (#""kind": "ultramem", "keys": 8, "top": 2, "key_width": 5"#, "'key_width' wants a width that 2 ranks divide, got 5"),
+    (#""kind": "ultramem", "keys": 8, "top": 2, "key_width": 4, "expansion": 6"#, "'expansion' wants a perfect square, got 6"),
+    (#""kind": "ultramem", "keys": 8, "top": 2, "key_width": 4, "cores": 3"#, "'value_width' wants a width that 3 cores divide, got 16"),
+    (#""kind": "ultramem", "keys": 8, "top": 2, "key_width": 4, "heads": 4, "queries": 3"#, "'queries' wants a divisor of the 4 heads, got 3"),
+    (#""kind": "ultramem", "keys": 8, "top": 2, "key_width": 4, "candidates": 3"#, "unknown key \"candidates\""),
+    (#""kind": "ultramem-v2", "keys": 8, "top": 5, "key_width": 4, "candidates": 2"#, "'candidates' wants at least 5 pairs of candidates, got 2²"),
+    (#""kind": "ultramem-v2", "keys": 8, "top": 2, "key_width": 4, "ring": 2"#, "'ring' wants at most one layer for each of the 1 blocks, got 2"),
+    (#""kind": "pkm", "keys": 8, "top": 2, "key_width": 4, "placements": [{"from": 1, "to": 0}]"#, "'to' wants a block from 1 on, where the memory reads, got 0"),
+    (#""kind": "pkm", "keys": 8, "top": 2, "key_width": 4, "placements": [{"from": 1, "to": 2}]"#, "'to' wants one of 2 blocks, counted from 0, got 2"),
+    (#""kind": "memory-plus", "keys": 8, "top": 2, "placements": [{"from": 0, "to": 1}]"#, "'to' wants block 0, whose feed-forward the memory replaces, got 1"),
+    (#""kind": "memory-plus", "keys": 8, "top": 2, "placements": [{"from": 1, "to": 1}, {"from": 1, "to": 1}]"#, "'from' wants a block whose feed-forward no other memory replaces, got 1"),
+  ])
+  func memoryErrors(_ keys: String, _ message: String) {
+    let error = #expect(throws: Diagnostic.self) { _ = try program("\"memory\": {\(keys)}") }
+    #expect(error?.location.line == 2)
+    #expect(error?.message.contains(message) == true, "\(String(describing: error))")
+  }
+
   @Test("a missing key is named")
   func missing() {
     let text = #"{"architecture": "language-model", "vocabulary": 61}"#

@@ -29,8 +29,9 @@ public struct LayerNorm: Layer {
   public let bias: Parameter?
   public let eps: Double
 
-  public init(_ width: Int, eps: Double = 1e-5, affine: Bool = true, bias: Bool = true) {
-    weight = affine ? Parameter("weight", [width], .ones, decays: false) : nil
+  /// - Parameter gain: what the weight starts from.
+  public init(_ width: Int, eps: Double = 1e-5, affine: Bool = true, bias: Bool = true, gain: Initial = .ones) {
+    weight = affine ? Parameter("weight", [width], gain, decays: false) : nil
     self.bias = affine && bias ? Parameter("bias", [width], .zeros, decays: false) : nil
     self.eps = eps
   }

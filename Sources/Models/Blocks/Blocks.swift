@@ -24,12 +24,11 @@ extension Configuration {
     case .engram: architecture = try EngramBlock(&block)
     case .moe: architecture = try MixtureBlock(&block, mode)
     case .routerSimilarity: architecture = RouterSimilarityBlock()
+    case .memory: architecture = try MemoryBlock(&block, mode)
     case .ditBlock: architecture = try DiffusionBlockProgram(&block, mode)
     case .diffusionNoise: architecture = DiffusionFunction.noise
     case .flowNoise: architecture = DiffusionFunction.flow
     case .varianceLoss: architecture = DiffusionFunction.variance
-    case .memory:
-      throw block.failure("kind", "\"\(kind.rawValue)\" is not supported yet")
     }
     try block.finish()
     return architecture

@@ -46,6 +46,13 @@ public struct Configuration: Sendable {
     try fields.finish()
   }
 
+  /// A network that no file describes.
+  init(_ architecture: any Architecture) {
+    self.architecture = architecture
+    mode = .train
+    (optimizer, trainingSteps, generatedTokens, sampling) = (nil, nil, nil, nil)
+  }
+
   private enum Kind: String, CaseIterable {
     case languageModel = "language-model"
     case diffusionTransformer = "diffusion-transformer"

@@ -7,6 +7,8 @@ struct DecoderBlock: Model, Sendable {
   let residual: ResidualChoice
   /// The number of the block in the network.
   let index: Int
+  /// Memories that read its normalised feed-forward input, or take the feed-forward's place.
+  var memory = MemoryChoice.none
 
   var body: some Layer {
     site("attention_site", 2 * index) {
@@ -15,8 +17,16 @@ struct DecoderBlock: Model, Sendable {
     }
     site("feed_forward_site", 2 * index + 1) {
       RMSNorm(options.width, eps: options.normEps).named("feed_forward_norm")
-      FeedForward(options.width, options.feedForward, of: .languageModel, outputScale: residual.outputScale)
-        .named("feed_forward")
+      if let replacement = memory.replacement(in: index) {
+        Apply { replacement($0) }
+      } else {
+        Apply { x in
+          memory.read(x, in: index)
+          return x
+        }
+        FeedForward(options.width, options.feedForward, of: .languageModel, outputScale: residual.outputScale)
+          .named("feed_forward")
+      }
     }
   }
 

@@ -11,6 +11,7 @@ struct LanguageModel: Architecture {
   let embedding: EmbeddingChoice
   let engrams: EngramLayers?
   let prediction: Prediction
+  let memory: MemoryChoice
   /// The output head is the token table.
   let tied: Bool
 
@@ -22,7 +23,9 @@ struct LanguageModel: Architecture {
     residual = try ResidualChoice(try fields.fields("residual"), width: decoder.width)
     embedding = try EmbeddingChoice(try fields.fields("embedding"), vocabulary: vocabulary, width: decoder.width)
     engrams = try fields.engrams(vocabulary: vocabulary, width: decoder.width, residual: residual, blocks: layers)
-    try fields.acceptOnly("memory", kind: "none", of: ["pkm", "memory-plus", "ultramem", "ultramem-v2"])
+    let surroundings = MemorySurroundings(
+      width: decoder.width, layers: layers, hidden: decoder.feedForward.hidden, mode: mode)
+    memory = try MemoryChoice(try fields.fields("memory"), in: surroundings)
     prediction = try fields.prediction(decoder)
   }
 
@@ -48,6 +51,10 @@ struct LanguageModel: Architecture {
       outputs.append((other.name, other.value))
       loss = loss + other.value * other.weight
     }
+    if let penalty = MemoryPenalty.sum(in: trace) {
+      outputs.append(("loss_penalty", penalty))
+      loss = loss + penalty
+    }
     return outputs + [("loss", loss)]
   }
 
@@ -57,7 +64,8 @@ struct LanguageModel: Architecture {
       Expand(residual.scheme).named("residual")
       for index in 0..<layers {
         if let engrams { Apply { engrams($0, tokens, before: index) } }
-        DecoderBlock(options: decoder, residual: residual, index: index).named("blocks.\(index)")
+        DecoderBlock(options: decoder, residual: residual, index: index, memory: memory).named("blocks.\(index)")
+        Apply { memory.add(to: $0, after: index, by: residual.scheme) }
       }
       Collapse(residual.scheme).named("residual")
     }
@@ -111,14 +119,5 @@ extension Fields {
       options.feedForward = FeedForwardOptions(hidden: hidden)
       return DecoderBlock(options: options, residual: .plain, index: 0)
     }
-  }
-
-  /// Holds an object that need not be there to its one supported kind.
-  fileprivate mutating func acceptOnly(_ key: String, kind: String, of planned: [String]) throws(Diagnostic) {
-    guard var fields = try fields(key) else { return }
-    let found = try fields.text("kind", default: kind)
-    if planned.contains(found) { throw fields.failure("kind", "\"\(found)\" is not supported yet in '\(key)'") }
-    try fields.require(found == kind, "kind", "wants one of \"\(kind)\", \(planned), got \"\(found)\"")
-    try fields.finish()
   }
 }

@@ -30,6 +30,12 @@ struct RunningSums {
     return .store(sums, place, .binary(.add, k.load(sums, place), value))
   }
 
+  /// Adds the product of two floats, rounded once.
+  func add(_ value: Scalar, times factor: Scalar, at: Position, _ first: Position) -> Statement {
+    let place = place(at, first)
+    return .store(sums, place, .fusedMultiplyAdd(factor, value, k.load(sums, place)))
+  }
+
   /// Brings the sums to the result.
   func finish(_ first: Position) -> [Statement] {
     isApart ? [k.lanes(below: count) { [.store(result, first + $0, k.load(sums, $0))] }] : []

@@ -74,12 +74,12 @@ extension PNG {
     return signature + chunk("IHDR", header) + chunk("IDAT", try deflate(lines)) + chunk("IEND", [])
   }
 
-  private static func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
+  static func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
     let body = Array(name.utf8) + content
     return bigEndian(UInt32(content.count)) + body + bigEndian(checksum(body[...]))
   }
 
-  private static func bigEndian(_ number: UInt32) -> [UInt8] {
+  static func bigEndian(_ number: UInt32) -> [UInt8] {
     [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
   }
 }

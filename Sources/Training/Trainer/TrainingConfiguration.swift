@@ -40,6 +40,13 @@ public struct TrainingConfiguration {
     }
   }
 
+  /// A program that no file describes; its checkpoints cannot be read again.
+  init(_ program: Program, optimizer: AdamW) {
+    json = [:]
+    self.program = program
+    self.optimizer = optimizer
+  }
+
   /// Warm-up to 1e-3 over a tenth of the run (at most 100 steps), a cosine down to a tenth, decay 0.1, clipping at 1.
   private static func usualOptimizer(steps: Int) -> JSON {
     [

@@ -1,0 +1,56 @@
+import Compiler
+import IR
+import Models
+import Runtime
+
+/// Images of a model, so many of each class, and a picture that shows a class in each row.
+public struct ImageGrid {
+  /// `[classes · count, channels, side, side]`, class by class.
+  public let images: HostTensor
+  public let labels: [Int]
+  private let perClass: Int
+
+  /// Samples `count` images of each class.
+  ///
+  /// Every image has random numbers of its own, which follow from the seed and its place.
+  public init(
+    _ program: Program, _ tensors: [String: HostTensor], _ sampling: DiffusionSampling, perClass count: Int, seed: UInt64,
+    for target: CompileTarget, options: CompileOptions = CompileOptions()
+  ) throws(Diagnostic) {
+    guard let task = program.imageTask else { throw Diagnostic("only a diffusion transformer makes images") }
+    let labels = (0..<task.classes).flatMap { [Int](repeating: $0, count: count) }
+    let sampler = try ImageSampler(program, tensors, sampling, batch: labels.count, for: target, options: options)
+    let given = try HostTensor(.i64(labels.count), integers: labels.map { Int64($0) })
+    let type = sampler.type
+    func noise(_ step: Int) throws(Diagnostic) -> HostTensor {
+      var values: [Double] = []
+      values.reserveCapacity(type.count)
+      for place in labels.indices {
+        var random = SplitMix64(seed: SplitMix64.mixed(seed) ^ SplitMix64.mixed(UInt64(step) << 32 | UInt64(place)))
+        for _ in 0..<type.count / labels.count { values.append(random.normal()) }
+      }
+      return try HostTensor(type, doubles: values)
+    }
+    images = try sampler.sample(from: try noise(sampling.steps), labels: given, noise: noise)
+    self.labels = labels
+    perClass = count
+  }
+
+  /// A row for each class; every pixel a square, and a line between images.
+  public func picture() -> Raster {
+    let (channels, side) = (images.type.shape[1], images.type.shape[2])
+    let scale = max(1, 32 / side)
+    let cell = side * scale + 1
+    let shown = channels == 1 || channels == 4 ? channels : 3
+    let rows = labels.count / max(1, perClass)
+    var picture = Raster(width: perClass * cell + 1, height: rows * cell + 1, channels: shown, grey: 96)
+    let values = images.doubles.map { Float($0) }
+    let size = channels * side * side
+    for place in labels.indices {
+      let planes = values[place * size..<(place + 1) * size]
+      let image = Raster(planes: planes, side: side, channels: channels).converted(to: shown)
+      picture.draw(image, x: place % perClass * cell + 1, y: place / perClass * cell + 1, scale: scale)
+    }
+    return picture
+  }
+}

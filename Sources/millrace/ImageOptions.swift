@@ -1,0 +1,43 @@
+import ArgumentParser
+import Compiler
+import IR
+import Models
+import Runtime
+import Training
+
+/// How `millrace sample` makes images.
+struct ImageOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Images: the PNG file to write.", valueName: "file"))
+  var out = "samples.png"
+  @Option(help: "Images: how many of each class.")
+  var perClass = 8
+  @Option(help: "Images: \(DiffusionSampling.Kind.allCases.map(\.rawValue).joined(separator: ", ")) (default: as the model's objective wants).")
+  var sampler: DiffusionSampling.Kind?
+  @Option(help: "Images: steps from noise to image (default: the configuration's sampling.steps, or 50).")
+  var sampleSteps: Int?
+  @Option(help: "Images: the weight of guidance by the class, 1 for none (default: the configuration's, or 1.5).")
+  var guidance: Double?
+
+  func validate() throws {
+    try check("per-class", perClass, 1...1 << 16)
+    try check("sample-steps", sampleSteps, 1...1 << 20)
+    try check("guidance", guidance, -1e6...1e6)
+  }
+
+  /// Writes a grid of images, a row for each class.
+  func run(_ directory: ModelDirectory, seed: UInt64, _ machine: MachineOptions) throws {
+    guard let task = directory.program.imageTask else { return }
+    let configured = directory.program.configuration.sampling
+    let sampling = DiffusionSampling(
+      sampler ?? configured?.kind ?? (task.objective.isFlow ? .euler : .ddim),
+      steps: sampleSteps ?? configured?.steps ?? 50, guidance: guidance ?? configured?.guidance ?? 1.5,
+      guidedChannels: configured?.guidedChannels)
+    let grid = try ImageGrid(
+      try directory.programForUse(), directory.tensors, sampling, perClass: perClass, seed: seed, for: machine.backend,
+      options: machine.compileOptions)
+    try PNG.write(grid.picture(), to: out)
+    Terminal.standardError.write("wrote \(out): \(grid.labels.count) images, a row for each of \(task.classes) classes\n")
+  }
+}
+
+extension DiffusionSampling.Kind: ExpressibleByArgument {}
