@@ -157,6 +157,66 @@ import Testing
     #expect(Summary([1, 3])?.text(decimals: 1, signed: true) == "+2.0 ± 1.4")
   }
 
+  /// Every paper's experiment, on a little text where it takes any; none where its data is not on this machine.
+  static func experiment(_ paper: Paper) throws -> Experiment? {
+    let text = try TinyModel.text()
+    switch paper {
+    case .hyperConnections: return .hyperConnections(on: text)
+    case .overTokenized:
+      let tokenizer = try BytePairTokenizer.trained(on: text.tokens.withBytes { Array($0) }, vocabulary: 300)
+      let tokens = Tokens(try tokenizer.encode(text.tokens.withBytes { Array($0) }).map { UInt32($0) })
+      return .overTokenized(on: try TextData(tokens, tokenizer: .bytePairs(tokenizer), source: "mill"))
+    case .ultraMem: return try .ultraMem()
+    case .expertRace:
+      do { return try .expertRace() } catch {
+        #expect(error.message.hasSuffix("scripts/setup brings it"))
+        return nil
+      }
+    }
+  }
+
+  @Test("every experiment has models that can be built, and claims about them", arguments: Paper.allCases)
+  func experiments(paper: Paper) throws {
+    guard let experiment = try Self.experiment(paper) else { return }
+    #expect(experiment.name == paper.rawValue)
+    #expect(Set(experiment.arms.map(\.name)).count == experiment.arms.count)
+    #expect(experiment.arms.contains { $0.name == experiment.baseline })
+    for arm in experiment.arms { _ = try TrainingConfiguration(arm.configuration(10), steps: 10) }
+    if paper == .ultraMem || paper == .expertRace {
+      let source = try experiment.batches(1)
+      for arm in experiment.arms { try source.check(TrainingConfiguration(arm.configuration(10), steps: 10).program) }
+    }
+    // Claims are about arms that there are, and numbers that are measured.
+    let keys = experiment.columns.map(\.key) + [
+      Experiment.Key.training, Experiment.Key.validation, "experts_clean_to_noisy", "threshold_to_batch",
+    ]
+    let runs = experiment.arms.enumerated().flatMap { number, arm in
+      (1...3).map { seed in
+        RunResult(
+          arm: arm.name, seed: seed, steps: 1, seconds: 1,
+          numbers: Dictionary(keys.map { ($0, Double(number) + Double(seed) / 100) }) { $1 })
+      }
+    }
+    let results = Results(runs, losses: ["x": [1, 2]])
+    for claim in experiment.claims { #expect(claim.judge(results) != nil, "\(claim.text)") }
+    let report = ReproductionReport(experiment, results, command: "c", steps: 1, runs: runs.count)
+    #expect(report.markdown.hasPrefix("    c\n") && !report.markdown.contains("not run yet"))
+    for (_, svg) in report.pictures { #expect(svg.hasPrefix("<svg ")) }
+  }
+
+  @Test("what a mixture chooses is counted")
+  func routing() throws {
+    var statistics = RoutingStatistics(experts: 3)
+    // Two images of two tokens: the clean one has experts {0, 1} and {0}, the noisy one {0, 1, 2} and none.
+    statistics.add(
+      try HostTensor(.f32(2, 2, 3), doubles: [1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 0, 0]), times: [0.01, 0.99])
+    #expect(statistics.violation == 0.5)
+    #expect(statistics.expertsByTime.first == 1.5 && statistics.expertsByTime.last == 1.5)
+    // Pairs 01 twice, 02 and 12 once: the first two are three quarters.
+    #expect(statistics.usedPairs == 2.0 / 3)
+    #expect(RoutingStatistics(experts: 4).usedPairs == 0)
+  }
+
   @Test("facts are learnt by heart or not at all")
   func facts() throws {
     let source = FactBatches(batch: 256, seed: 3)

@@ -108,11 +108,15 @@ public struct Experiment: Sendable {
 public enum Paper: String, CaseIterable, Sendable {
   case hyperConnections = "hyper-connections"
   case overTokenized = "over-tokenized"
+  case ultraMem = "ultramem"
+  case expertRace = "expert-race"
 
   /// The experiment, with its data read.
   public func experiment() throws(Diagnostic) -> Experiment {
     switch self {
     case .hyperConnections: return .hyperConnections(on: try TextData(TextData.Dictionary.name))
+    case .expertRace: return try .expertRace()
+    case .ultraMem: return try .ultraMem()
     case .overTokenized: return .overTokenized(on: try Self.dictionary(vocabulary: 4096))
     }
   }
