@@ -1,4 +1,4 @@
-"""The workloads in JAX, jitted: `paper` as the paper writes them, `expert` with the streams unrolled by hand.
+"""The workloads in JAX, jitted: `paper` as the papers write them, `expert` with streams unrolled and experts grouped by hand.
 
     python peer_jax.py hc-train --form paper
 """
@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import experts
 import memories
 import workloads
 
@@ -162,6 +163,43 @@ def prepare_lm(workload, form, parameters, inputs):
     return step, lambda: {"output/losses": np.array([float(step()) for _ in steps], np.float32)}
 
 
+# A mixture of experts: shapes must be known, so `paper` computes every expert on every token and masks; `expert` sorts the
+# pairs and leaves groups to `ragged_dot`.
+
+
+def race(p, x, grouped):
+    o = experts.SIZES
+    scores = x @ p["router.gate.weight"].T + p["router.gate.bias"]
+    _, pairs = jax.lax.top_k(jax.lax.stop_gradient(scores).ravel(), o["tokens"] * o["top"])
+    if not grouped:
+        mask = jnp.zeros(scores.size).at[pairs].set(1).reshape(scores.shape)
+        inner = jax.nn.gelu(jnp.einsum("td,ehd->teh", x, p["experts.up.weight"]), approximate=True)
+        return jnp.einsum("te,teh,edh->td", scores * mask, inner, p["experts.down.weight"])
+    pairs = pairs[jnp.argsort(pairs % o["experts"])]
+    token, expert = pairs // o["experts"], pairs % o["experts"]
+    sizes = jnp.bincount(expert, length=o["experts"])
+    inner = jax.lax.ragged_dot(x[token], p["experts.up.weight"].transpose(0, 2, 1), sizes)
+    out = jax.lax.ragged_dot(jax.nn.gelu(inner, approximate=True), p["experts.down.weight"].transpose(0, 2, 1), sizes)
+    return jnp.zeros_like(x).at[token].add(scores[token, expert, None] * out)
+
+
+def prepare_race(workload, form, parameters, inputs):
+    p = {name.removeprefix("feed_forward."): jnp.asarray(value) for name, value in parameters.items()}
+    del p["threshold"]
+    x = jnp.asarray(inputs["x"][0])
+    if workload == "race-forward":
+        function = jax.jit(lambda p, x: race(p, x, form == "expert"))
+        return lambda: function(p, x).block_until_ready(), lambda: {"output/y": np.asarray(function(p, x))[None]}
+    function = jax.jit(jax.value_and_grad(lambda p, x: (race(p, x, form == "expert") ** 2).mean(), argnums=(0, 1)))
+
+    def outputs():
+        loss, (of_p, of_x) = function(p, x)
+        found = {"output/loss": np.asarray(loss), "grad/input/x": np.asarray(of_x)[None]}
+        return found | {f"grad/param/feed_forward.{name}": np.asarray(value) for name, value in of_p.items()}
+
+    return lambda: jax.block_until_ready(function(p, x)), outputs
+
+
 # Sparse memories
 
 
@@ -262,7 +300,7 @@ def prepare_ultramem(workload, form, parameters, inputs):
 
 
 def prepare(workload, form, parameters, inputs):
-    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "ultramem": prepare_ultramem}
+    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "race": prepare_race, "ultramem": prepare_ultramem}
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 

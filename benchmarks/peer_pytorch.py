@@ -1,5 +1,6 @@
-"""The workloads in PyTorch: `eager` and `compiled` are written as the paper writes them, with matrix products;
-`expert` unrolls the streams by hand, so that the compiler can fuse them.
+"""The workloads in PyTorch: `eager` and `compiled` are written as the papers write them, with matrix products and a loop
+over experts; `expert` unrolls the streams by hand, so that the compiler can fuse them, and computes experts as a grouped
+product of sorted rows.
 
     python peer_pytorch.py hc-forward --form compiled
 """
@@ -9,6 +10,7 @@ import os
 import torch
 from torch.nn import functional as F
 
+import experts
 import memories
 import workloads
 
@@ -190,6 +192,71 @@ def prepare_lm(workload, form, parameters, inputs):
     return trainer.step, lambda: {"output/losses": torch.stack([trainer.step() for _ in steps]).numpy()}
 
 
+# A mixture of experts
+
+
+def race_choice(p, x):
+    """Scores, and the best pairs of the batch as flat positions."""
+    scores = F.linear(x, p["router.gate.weight"], p["router.gate.bias"])
+    o = experts.SIZES
+    return scores, torch.topk(scores.detach().flatten(), o["tokens"] * o["top"], sorted=False).indices
+
+
+def looped_race(p, x):
+    scores, pairs = race_choice(p, x)
+    token, expert = pairs // scores.shape[1], pairs % scores.shape[1]
+    y = torch.zeros_like(x)
+    for e in range(scores.shape[1]):
+        rows = token[expert == e]
+        out = F.gelu(x[rows] @ p["experts.up.weight"][e].T, approximate="tanh") @ p["experts.down.weight"][e].T
+        y = y.index_add(0, rows, scores[rows, e, None] * out)
+    return y
+
+
+def grouped_race(p, x):
+    scores, pairs = race_choice(p, x)
+    count = scores.shape[1]
+    expert = pairs % count
+    expert, order = torch.sort(expert)
+    token = (pairs // count)[order]
+    ends = torch.cumsum(torch.bincount(expert, minlength=count), 0).to(torch.int32)
+    inner = F.grouped_mm(x[token], p["experts.up.weight"].transpose(1, 2), offs=ends)
+    out = F.grouped_mm(F.gelu(inner, approximate="tanh"), p["experts.down.weight"].transpose(1, 2), offs=ends)
+    return torch.zeros_like(x).index_add(0, token, scores[token, expert, None] * out)
+
+
+def prepare_race(workload, form, parameters, inputs):
+    p = {name.removeprefix("feed_forward."): torch.tensor(value) for name, value in parameters.items()}
+    del p["threshold"]
+    x = torch.tensor(inputs["x"][0])
+    forward = grouped_race if form == "expert" else looped_race
+    if form != "eager":
+        forward = torch.compile(forward)
+    if workload == "race-forward":
+
+        def step():
+            with torch.no_grad():
+                return forward(p, x)
+
+        return step, lambda: {"output/y": step().numpy()[None]}
+
+    for tensor in [x, *p.values()]:
+        tensor.requires_grad_()
+
+    def train():
+        for tensor in [x, *p.values()]:
+            tensor.grad = None
+        loss = (forward(p, x) ** 2).mean()
+        loss.backward()
+        return loss.detach()
+
+    def outputs():
+        found = {"output/loss": train().numpy(), "grad/input/x": x.grad.numpy()[None]}
+        return found | {f"grad/param/feed_forward.{name}": tensor.grad.numpy() for name, tensor in p.items()}
+
+    return train, outputs
+
+
 # Sparse memories
 
 
@@ -345,7 +412,7 @@ def prepare_ultramem(workload, form, parameters, inputs):
 
 
 def prepare(workload, form, parameters, inputs):
-    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "ultramem": prepare_ultramem}
+    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "race": prepare_race, "ultramem": prepare_ultramem}
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 

@@ -1,5 +1,5 @@
-"""What the workloads compute, in double precision: the hyper-connection site and the memories in NumPy, the training steps
-in PyTorch.
+"""What the workloads compute, in double precision: hyper-connections, memories and experts in NumPy, training steps in
+PyTorch.
 
     python reference.py WORKLOAD      writes data/WORKLOAD-reference.safetensors
 """
@@ -9,6 +9,7 @@ import sys
 import numpy as np
 from safetensors.numpy import load_file
 
+import experts
 import memories
 import workloads
 
@@ -81,6 +82,8 @@ def reference(workload):
                 found = {"output/h": found["output/h"]}
             else:
                 del found["output/h"]
+        elif workload in experts.NAMES:
+            found = experts.answers(workload, parameters, inputs)
         else:
             found = losses(workload, parameters, inputs)
         workloads.save({name: np.asarray(value, np.float64, order="C") for name, value in found.items()}, path)

@@ -14,6 +14,7 @@ import time
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+import experts
 import memories
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -29,7 +30,7 @@ LM = {
 # Steps whose losses are compared before anything is timed.
 CHECKED_STEPS = 3
 
-NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", *memories.NAMES]
+NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", *memories.NAMES, *experts.NAMES]
 
 
 def decays(name):
@@ -90,12 +91,14 @@ def lm_inputs(hyper):
 
 def inputs_file(workload):
     """The workload's inputs, made if they are not there."""
-    shared = {"hc-forward": "hc", "hc-train": "hc", "pkm-forward": "pkm", "pkm-train": "pkm"}
-    family = shared.get(workload, workload)
+    # A forward pass and its gradients start from the same numbers.
+    family = workload if workload.startswith("lm") else workload.partition("-")[0]
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
         if workload in memories.NAMES:
             tensors = memories.inputs(workload)
+        elif workload in experts.NAMES:
+            tensors = experts.inputs()
         else:
             tensors = hc_inputs() if family == "hc" else lm_inputs(workload == "lm-train-hc")
         stored = {

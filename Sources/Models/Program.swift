@@ -5,8 +5,14 @@ import Runtime
 /// A network, or a part of one, that a configuration describes: from named inputs to named outputs.
 protocol Architecture: Sendable {
   var inputs: [ProgramInput] { get }
+  /// Whether what it says of a position depends on nothing after it.
+  var isCausal: Bool { get }
   /// Traces the outputs. An optional input is there or not.
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)]
+}
+
+extension Architecture {
+  var isCausal: Bool { true }
 }
 
 /// An input of a program: its name, element type and axes.
@@ -55,6 +61,9 @@ public struct Program: Sendable {
   public var smallestInputs: [String: TensorType] {
     Dictionary(uniqueKeysWithValues: inputs.filter { !$0.isOptional }.map { ($0.name, $0.smallest) })
   }
+
+  /// Whether a language model's logits at a position depend on nothing after it.
+  public var isCausal: Bool { configuration.architecture.isCausal }
 
   /// The function from the model's tensors (`param/NAME`) and inputs (`input/NAME`) to its outputs and, as
   /// `param/NAME`, the next values of its buffers.

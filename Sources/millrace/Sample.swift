@@ -40,7 +40,7 @@ struct Sample: ParsableCommand {
   }
 
   func run() throws {
-    let directory = try ModelDirectory(model)
+    let directory = try ModelDirectory(model, mode: .infer)
     if directory.program.imageTask != nil { return try images.run(directory, seed: seed, machine) }
     let tokenizer = try directory.tokenizer()
     let start = prompt.map { Array($0.utf8) } ?? []

@@ -15,6 +15,29 @@ import Testing
     #expect(try apply(TopK(2), .longs(.min, .max, .min))[1].integers == [1, 0])
   }
 
+  /// Lengths on both sides of what is counted and what is searched.
+  @Test("the largest are chosen as top-k does, ties and NaN included", arguments: [1, 2, 9, 64, 65, 300, 1100])
+  func topMask(length: Int) throws {
+    var generator = Seeded(UInt64(length))
+    let odd = [Double.nan, .infinity, -.infinity, 0, -0.0, 1, -1, 1e-40, -1e-40, 3e38]
+    let lines = (0..<length).map { _ in odd[Int.random(in: 0..<odd.count, using: &generator)] }
+    let same = [Double](repeating: 1, count: length)
+    let x = Literal(.f32(3, length), floats: lines + same + lines.reversed())
+    let integers = Literal(.i64(1, length), integers: lines.map { $0.isNaN ? .min : $0 > 1 ? .max : $0 < -1 ? -7 : Int64($0) })
+    for k in Set([0, 1, length / 3, length / 2, length - 1, length]) {
+      for x in [x, integers] {
+        let mask = try apply(TopMask(k), x)[0]
+        let places = TopK(k).reference([x])[1].integers
+        for line in 0..<x.type.shape[0] {
+          let chosen = Set(places[(line * k)..<((line + 1) * k)])
+          let marked = (0..<length).filter { mask.integers[line * length + $0] != 0 }
+          #expect(Set(marked.map(Int64.init)) == chosen, "\(k) of \(length)")
+        }
+      }
+    }
+    #expect(throws: Violation.self) { try TopMask(length + 1).infer([.f32(length)]) }
+  }
+
   @Test("sorting is stable, with NaN as the largest")
   func sort() throws {
     let x = Literal.floats(2, .nan, 1, 2, -.infinity, 1, .nan)

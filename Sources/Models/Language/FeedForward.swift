@@ -85,6 +85,9 @@ struct MixtureOptions: Sendable, Hashable {
     }
   }
 
+  /// Whether a token's experts depend on nothing after it.
+  var isCausal: Bool { routing == .tokenChoice || routing == .expertRace && infers }
+
   private enum RouterKind: String, CaseIterable { case linear, mlp }
   private enum ExpertKind: String, CaseIterable { case gelu, swiglu }
 }

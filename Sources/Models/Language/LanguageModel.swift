@@ -33,6 +33,8 @@ struct LanguageModel: Architecture {
     [.tokens(below: vocabulary), .tokens(below: vocabulary, named: "targets", isOptional: true)]
   }
 
+  var isCausal: Bool { decoder.feedForward.mixture?.isCausal ?? true }
+
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)] {
     let tokens = inputs.input("tokens")
     let embedded = Stack { embedding }(tokens)

@@ -2,9 +2,9 @@ import IR
 
 /// Rows that lie in groups, one after the other: how many belong to each group is known to the kernel only.
 ///
-/// The rows of a group are done in tiles, a fixed number of rows each but for the last. Which tile is which is a table
-/// in memory; its length is bounded, for every group leaves at most one tile unfinished. Sizes below zero count as zero,
-/// and what goes beyond the last row is cut off.
+/// The rows of a group are done in tiles of nearly the same height, as few as a largest height allows. Which tile is
+/// which is a table in memory; its length is bounded, for every group leaves at most one tile unfinished. Sizes below zero
+/// count as zero, and what goes beyond the last row is cut off.
 struct RowGroups {
   let rows: Int
   let groups: Int
@@ -15,7 +15,7 @@ struct RowGroups {
     (self.rows, self.groups, self.sizes, self.k) = (rows, groups, sizes, k)
   }
 
-  /// Rows of a tile: about as many as a group has on average, so that few tiles are left unfinished.
+  /// Most rows of a tile: about as many as a group has on average, so that few groups are cut, and none into slivers.
   var tile: Int {
     let average = max(1, rows / max(1, groups))
     var tile = 16
@@ -45,17 +45,23 @@ struct RowGroups {
     /// The tiles of `size` rows from the next row on.
     func write(_ group: Scalar, _ start: Variable, _ size: Variable) -> [Statement] {
       let (defineNext, first) = k.define(k.load(state, next))
-      let (defineCount, count) = k.define(.position((Position(size) + (tile - 1)) / tile))
+      let (defineFewest, fewest) = k.define(.position((Position(size) + (tile - 1)) / tile))
+      let share = Scalar.position(Position(size) + Position(fewest) + -1)
+      let (defineEven, even) = k.define(.binary(.divide, share, .variable(fewest)))
+      let (defineHeight, height) = k.define(.position((Position(even) + 15) / 16 * 16))
+      let (defineCount, count) = k.define(.binary(.divide, .position(Position(size) + Position(height) + -1), .variable(height)))
       let write = k.loop(below: most, limit: Position(count)) { number in
         let entry = (Position(first) + number) * 3
-        let left = Scalar.position(Position(size) - number * tile)
+        let skipped = Scalar.binary(.multiply, .position(number), .variable(height))
+        let (defineSkipped, before) = k.define(skipped)
         return [
-          .store(table, entry, group), .store(table, entry + 1, .position(Position(start) + number * tile)),
-          .store(table, entry + 2, .binary(.minimum, left, .int(tile))),
+          defineSkipped, .store(table, entry, group),
+          .store(table, entry + 1, .position(Position(start) + Position(before))),
+          .store(table, entry + 2, .binary(.minimum, .variable(height), .position(Position(size) - Position(before)))),
         ]
       }
       return [
-        defineNext, defineCount, write, .store(state, row, .position(Position(start) + Position(size))),
+        defineNext, defineFewest, defineEven, defineHeight, defineCount, write, .store(state, row, .position(Position(start) + Position(size))),
         .store(state, next, .position(Position(first) + Position(count))),
       ]
     }

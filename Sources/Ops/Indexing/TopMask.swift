@@ -30,7 +30,7 @@ public struct TopMask: TensorOp {
 
   public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] { [nil] }
 
-  /// Short lines count for each element those before it; longer ones find the least chosen element digit by digit.
+  /// Short lines count for each element those before it; longer ones find the least chosen element bit by bit.
   public func lower(_ operands: [TensorType]) -> Lowering {
     let x = operands[0]
     let extent = x.shape[x.rank - 1]
@@ -53,8 +53,15 @@ public struct TopMask: TensorOp {
     let b = KernelBuilder()
     let from = b.input("x", x)
     let mask = b.output("mask", x.with(.bool))
-    RadixSelection(x, k, b).emit(from, into: mask)
+    if k > 0 { BitSelection(x, k, b).emit(from, into: mask) } else { clear(mask, x.count, b) }
     return b.kernel(name)
+  }
+
+  private func clear(_ mask: BufferID, _ count: Int, _ b: KernelBuilder) {
+    b.stage(below: pieces(of: count, by: 1024)) { piece in
+      let first = piece * 1024
+      return [b.lanes(below: 1024, limit: Position(count) - first) { [.store(mask, first + $0, .boolean(false))] }]
+    }
   }
 
   public static let samples: [Sample] = [

@@ -15,10 +15,12 @@ public struct ModelDirectory {
   public static let tensorsName = "model.safetensors"
 
   /// Reads a model's folder, or the newest checkpoint of a training run's.
-  public init(_ given: String) throws(Diagnostic) {
+  ///
+  /// - Parameter mode: takes the place of the configuration's own.
+  public init(_ given: String, mode: Configuration.Mode? = nil) throws(Diagnostic) {
     path = try Self.locate(given)
     json = try JSON(file: "\(path)/\(Self.configurationName)")
-    program = try Program(try Configuration(json))
+    program = try Program(try Configuration(json, mode: mode))
     tensors = try program.tensors(from: try TensorFile("\(path)/\(Self.tensorsName)"))
   }
 

@@ -21,9 +21,6 @@ public enum Routing: String, Hashable, Sendable, CaseIterable {
     case .expertRace: [0, 1, 2]
     }
   }
-
-  /// Whether a token's experts depend on nothing after the token, so that a sequence can be continued step by step.
-  public var isCausal: Bool { self == .tokenChoice }
 }
 
 extension Tensor {
