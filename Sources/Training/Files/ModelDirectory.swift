@@ -24,9 +24,6 @@ public struct ModelDirectory {
     tensors = try program.tensors(from: try TensorFile("\(path)/\(Self.tensorsName)"))
   }
 
-  /// The model as it is used, not trained: what a mixture of experts chooses follows from what training found.
-  public func programForUse() throws(Diagnostic) -> Program { try Program(try Configuration(json, mode: .infer)) }
-
   private static func locate(_ given: String) throws(Diagnostic) -> String {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder) else {

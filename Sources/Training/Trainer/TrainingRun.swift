@@ -95,21 +95,21 @@ public struct TrainingRun {
       let saved = lastCheckpoint.map { "; the last checkpoint is \($0)" } ?? ""
       throw Diagnostic("the loss of step \(trainer.step) is \(loss): training diverged\(saved)")
     }
-    var line: JSON = [
-      "step": .integer(trainer.step), "loss": .number(loss), "learning_rate": .number(rate),
-      "\(source.unit)_per_second": .number((Double(source.unitsPerBatch) / max(end - begin, 1e-9)).rounded()),
-      "seconds": .number((end * 1000).rounded() / 1000),
-    ]
+    var line = JSON.Object()
+    line.set("step", .integer(trainer.step))
+    line.set("loss", .number(loss))
+    for part in try trainer.lossParts() { line.set(part.name, .number(part.value)) }
+    line.set("learning_rate", .number(rate))
+    let speed = Double(source.unitsPerBatch) / max(end - begin, 1e-9)
+    line.set("\(source.unit)_per_second", .number(speed.rounded()))
+    line.set("seconds", .number((end * 1000).rounded() / 1000))
     progress.advance(to: trainer.step, loss: loss, units: source.unitsPerBatch)
     if plan.validateEvery > 0, trainer.step % plan.validateEvery == 0 || trainer.step == plan.steps {
       let validation = try trainer.validationLoss(batches: plan.validationBatches)
-      if case .object(var object) = line.content {
-        object.set("validation_loss", .number(validation))
-        line = .object(object)
-      }
+      line.set("validation_loss", .number(validation))
       progress.note("step \(trainer.step): validation loss \(Show.loss(validation))")
     }
-    try log.append(line)
+    try log.append(JSON(.object(line)))
   }
 
   /// Writes a checkpoint, unless there is one of this step.
