@@ -87,7 +87,7 @@ public struct TrainingRun {
   }
 
   private mutating func step(_ progress: inout TrainingProgress) throws(Diagnostic) {
-    let (rate, source) = (trainer.learningRate, trainer.source)
+    let (rate, tableRate, source) = (trainer.learningRate, trainer.tableLearningRate, trainer.source)
     let begin = seconds
     let loss = try trainer.advance()
     let end = seconds
@@ -100,14 +100,16 @@ public struct TrainingRun {
     line.set("loss", .number(loss))
     for part in try trainer.lossParts() { line.set(part.name, .number(part.value)) }
     line.set("learning_rate", .number(rate))
+    if let tableRate { line.set("table_learning_rate", .number(tableRate)) }
     let speed = Double(source.unitsPerBatch) / max(end - begin, 1e-9)
     line.set("\(source.unit)_per_second", .number(speed.rounded()))
     line.set("seconds", .number((end * 1000).rounded() / 1000))
     progress.advance(to: trainer.step, loss: loss, units: source.unitsPerBatch)
     if plan.validateEvery > 0, trainer.step % plan.validateEvery == 0 || trainer.step == plan.steps {
-      let validation = try trainer.validationLoss(batches: plan.validationBatches)
-      line.set("validation_loss", .number(validation))
-      progress.note("step \(trainer.step): validation loss \(Show.loss(validation))")
+      let report = try trainer.validate(batches: plan.validationBatches)
+      line.set("validation_loss", .number(report.loss))
+      if !report.memories.isEmpty { line.set("memories", report.memories.json) }
+      progress.note("step \(trainer.step): validation loss \(Show.loss(report.loss))")
     }
     try log.append(JSON(.object(line)))
   }
@@ -118,5 +120,16 @@ public struct TrainingRun {
     lastCheckpoint = try checkpoints.write(
       try trainer.checkpoint(seconds: seconds), keeping: plan.checkpointsKept)
     savedStep = trainer.step
+  }
+}
+
+extension [String: MemoryUse] {
+  /// `{"memories.0": {"usage": 0.98, "kl": 0.31}}`
+  fileprivate var json: JSON {
+    var all = JSON.Object()
+    for (name, use) in sorted(by: { $0.key < $1.key }) {
+      all.set(name, ["usage": .number(use.usage), "kl": .number(use.divergence)])
+    }
+    return .object(all)
   }
 }
