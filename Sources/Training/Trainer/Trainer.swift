@@ -65,7 +65,7 @@ public final class Trainer {
     (self.configuration, self.source, self.averageDecay) = (configuration, source, averageDecay)
     (self.target, self.options, self.step) = (target, options, step)
     let program = configuration.program
-    let forward = try program.trace(inputs: source.types)
+    let forward = try program.trace(inputs: source.types, observing: Trace.isHealth)
     let function = try program.trainingStep(
       continuing: program.differentiated(forward), optimizer: configuration.optimizer, averageDecay: averageDecay)
     executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
@@ -102,6 +102,16 @@ public final class Trainer {
     try executable.run()
     step += 1
     return try executable.result(loss).doubles[0]
+  }
+
+  /// What the model's layers say of how they were doing in the last step, by name: the balance of experts and the like.
+  public func health() throws(Diagnostic) -> [(name: String, values: [Double])] {
+    let prefix = ValueNames.observed("")
+    var health: [(name: String, values: [Double])] = []
+    for (number, name) in executable.function.resultNames.enumerated() where name.hasPrefix(prefix) {
+      health.append((String(name.dropFirst(prefix.count)), try executable.result(number).doubles))
+    }
+    return health
   }
 
   /// The learning rate of the coming step.

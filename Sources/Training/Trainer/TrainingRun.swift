@@ -100,13 +100,11 @@ public struct TrainingRun {
       "\(source.unit)_per_second": .number((Double(source.unitsPerBatch) / max(end - begin, 1e-9)).rounded()),
       "seconds": .number((end * 1000).rounded() / 1000),
     ]
+    line.set("health", try trainer.health())
     progress.advance(to: trainer.step, loss: loss, units: source.unitsPerBatch)
     if plan.validateEvery > 0, trainer.step % plan.validateEvery == 0 || trainer.step == plan.steps {
       let validation = try trainer.validationLoss(batches: plan.validationBatches)
-      if case .object(var object) = line.content {
-        object.set("validation_loss", .number(validation))
-        line = .object(object)
-      }
+      line.set("validation_loss", .number(validation))
       progress.note("step \(trainer.step): validation loss \(Show.loss(validation))")
     }
     try log.append(line)
@@ -118,5 +116,24 @@ public struct TrainingRun {
     lastCheckpoint = try checkpoints.write(
       try trainer.checkpoint(seconds: seconds), keeping: plan.checkpointsKept)
     savedStep = trainer.step
+  }
+}
+
+extension JSON {
+  fileprivate mutating func set(_ key: String, _ value: JSON) {
+    guard case .object(var object) = content else { return }
+    object.set(key, value)
+    self = .object(object)
+  }
+
+  /// Adds an object of numbers and lists of numbers, unless there are none.
+  fileprivate mutating func set(_ key: String, _ values: [(name: String, values: [Double])]) {
+    guard !values.isEmpty else { return }
+    var object = JSON.Object()
+    for (name, values) in values {
+      let numbers = values.map { JSON.number(($0 * 1e6).rounded() / 1e6) }
+      object.set(name, numbers.count == 1 ? numbers[0] : .array(numbers))
+    }
+    set(key, .object(object))
   }
 }

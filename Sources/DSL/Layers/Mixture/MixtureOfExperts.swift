@@ -46,6 +46,7 @@ public struct MixtureOfExperts: Layer {
     let scores = gate(logits)
     let (chosen, limit) = choose(scores)
     x.trace.record(RoutingRecord(logits: logits, chosen: chosen, predicted: predicted))
+    RoutingHealth(chosen).observe(in: x.trace)
 
     var weights = chosen.select(scores, else: 0)
     if renormalizes {
