@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compiler
+import Foundation
 import IR
 import Models
 import Runtime
@@ -17,6 +18,10 @@ struct ImageOptions: ParsableArguments {
   var sampleSteps: Int?
   @Option(help: "Images: the weight of guidance by the class, 1 for none (default: the configuration's, or 1.5).")
   var guidance: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Images: say how good they are, by a classifier trained on these (digits, or a folder).", valueName: "data"))
+  var judge: String?
 
   func validate() throws {
     try check("per-class", perClass, 1...1 << 16)
@@ -36,6 +41,13 @@ struct ImageOptions: ParsableArguments {
       try directory.programForUse(), directory.tensors, sampling, perClass: perClass, seed: seed, for: machine.backend,
       options: machine.compileOptions)
     try PNG.write(grid.picture(), to: out)
+    if let judge {
+      let judge = try ImageJudge(try ImageData(judge, for: task), for: machine.backend, options: machine.compileOptions)
+      let quality = try judge.judge(grid.images, labels: grid.labels)
+      print(String(
+        format: "accuracy %.4f (of real images %.4f)  Fréchet distance %.4f", quality.accuracy, judge.heldOutAccuracy,
+        quality.frechetDistance))
+    }
     Terminal.standardError.write("wrote \(out): \(grid.labels.count) images, a row for each of \(task.classes) classes\n")
   }
 }
