@@ -21,7 +21,7 @@ struct Workload: Sendable {
   /// Every workload, by name. A new one is a file in `Workloads` and its place here.
   static let all: [Workload] = [
     .hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .productKeyForward,
-    .productKeyTrain, .ultraMemoryForward, .raceForward, .raceTrain,
+    .productKeyTrain, .ultraMemoryForward, .raceForward, .raceTrain, .topK,
   ]
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 import IR
 import Ops
 import TestSupport
@@ -13,6 +14,22 @@ import Testing
     #expect(try apply(TopK(2), .floats(-.infinity, -.infinity, -.infinity))[1].integers == [0, 1])
     #expect(try apply(TopK(2), .floats(-0.0, 0.0, -1))[1].integers == [0, 1])
     #expect(try apply(TopK(2), .longs(.min, .max, .min))[1].integers == [1, 0])
+  }
+
+  /// Lines long enough for a bound, with what could break it: equal elements, NaN, an order, a tail beyond the groups.
+  @Test("top-k of long lines", arguments: [63, 64, 65, 127, 130, 300], [1, 3, 8, 9])
+  func topKOfLongLines(length: Int, k: Int) throws {
+    var generator = Seeded(UInt64(length * 10 + k))
+    _ = try apply(TopK(k), Literal.random(.f32(2, length), using: &generator))
+    _ = try apply(TopK(k), Literal.random(TensorType(.i32, [3, length]), integersBelow: 4, using: &generator))
+    _ = try apply(TopK(k), Literal(.i64(length), integers: (0..<length).map { Int64($0) }))
+    _ = try apply(TopK(k), Literal(.i64(length), integers: (0..<length).map { Int64(-$0) }))
+    let equal = try apply(TopK(k), Literal(.f32(length), floats: [Double](repeating: -.infinity, count: length)))
+    #expect(equal[1].integers == (0..<k).map { Int64($0) })
+    let numbers = (0..<length).map { $0 % 7 == 3 ? Double.nan : sin(Double($0)) }
+    _ = try apply(TopK(k), Literal(.f32(length), floats: numbers))
+    let oneNaN = (0..<length).map { $0 == length - 1 ? Double.nan : Double($0 % 5) }
+    #expect(try apply(TopK(k), Literal(.f32(length), floats: oneNaN))[1].integers[0] == Int64(length - 1))
   }
 
   /// Lengths on both sides of what is counted and what is searched.

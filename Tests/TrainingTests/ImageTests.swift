@@ -202,6 +202,29 @@ struct PNGSamples: Sendable, CustomTestStringConvertible {
     #expect(try ModelDirectory(path).tensors == first.tensors())
   }
 
+  @Test("a threshold that is saved belongs to the averaged weights, and the run goes on with its own")
+  func renewal() throws {
+    let scratch = try Scratch()
+    let configuration = try Self.configuration(
+      ["feed_forward": ["kind": "moe", "experts": 4, "top": 2, "hidden": 8, "momentum": 0.9]])
+    func trainer() throws -> Trainer {
+      try Trainer(configuration, on: Self.batches(configuration), averageDecay: 0.9, for: TinyModel.fastest)
+    }
+    let (whole, first) = (try trainer(), try trainer())
+    for _ in 0..<6 { _ = try whole.advance() }
+    for _ in 0..<3 { _ = try first.advance() }
+    let path = try Checkpoints(in: scratch.path("run")).write(try first.checkpoint(seconds: 1), keeping: 1)
+    let kept = try Checkpoint(path)
+    let name = "blocks.0.feed_forward.threshold"
+    let (saved, own) = (try #require(kept.tensors[name]), try #require(kept.moments["param/\(name)"]))
+    #expect(saved != own && saved.doubles[0].isFinite)
+    #expect(try first.tensors()[name] == saved, "asking twice changes nothing")
+    let second = try Trainer(configuration, on: Self.batches(configuration), continuing: kept, for: TinyModel.fastest)
+    for _ in 0..<3 { _ = try second.advance() }
+    let (a, b) = (try whole.checkpoint(seconds: 0), try second.checkpoint(seconds: 0))
+    #expect(a.tensors == b.tensors && a.moments == b.moments)
+  }
+
   @Test("an average begins as a copy and follows the weights")
   func average() throws {
     let configuration = try Self.configuration()

@@ -40,7 +40,8 @@ public struct TopK: TensorOp {
   public static let samples: [Sample] = [
     Sample(Self(3), .f32(4, 7)), Sample(Self(1), .f32(5)), Sample(Self(5), .f32(2, 3, 5)), Sample(Self(2), .i64(3, 9)),
     Sample(Self(0), .f32(2, 3)), Sample(Self(4), TensorType(.bf16, [2, 16])), Sample(Self(2), TensorType(.u8, [8])),
-    Sample(Self(16), .f32(3, 100)), Sample(Self(0), .f32(2, 0)), Sample(Self(2), .f32(0, 5)), Sample(Self(3), TensorType(.i32, [2, 33])),
+    Sample(Self(16), .f32(3, 100)), Sample(Self(5), .f32(3, 100)), Sample(Self(8), .i64(2, 131)),
+    Sample(Self(3), TensorType(.bf16, [2, 70])), Sample(Self(0), .f32(2, 0)), Sample(Self(2), .f32(0, 5)), Sample(Self(3), TensorType(.i32, [2, 33])),
   ]
 }
 

@@ -54,7 +54,7 @@ public struct Checkpoints {
 /// All that a training run goes on from.
 public struct Checkpoint {
   public var json: JSON
-  /// The model's tensors; of trained ones the running average, if there is one.
+  /// The model's tensors; if there is a running average of the weights, that, and buffers that belong to it.
   public var tensors: [String: HostTensor]
   /// The optimizer's moments, and the weights where the model is their average, under the names of the training step.
   public var moments: [String: HostTensor]
@@ -74,10 +74,11 @@ public struct Checkpoint {
     self.tokenizer = tokenizer
   }
 
-  /// What is kept of a trained parameter beside the model.
+  /// What is kept of a tensor beside the model.
   static func moments(of parameter: Parameter, averageDecay: Double?) -> [String] {
-    let moments = [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)]
-    return averageDecay == nil ? moments : moments + [ValueNames.parameter(parameter.name)]
+    let trained = [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)]
+    let moments = parameter.isTrained ? trained : []
+    return averageDecay == nil || parameter.role == .frozen ? moments : moments + [ValueNames.parameter(parameter.name)]
   }
 
   /// Reads a checkpoint's folder.
@@ -86,7 +87,7 @@ public struct Checkpoint {
     let file = try TensorFile("\(path)/\(Self.stateName)")
     state = try TrainingState(file.metadata, of: file.path)
     var moments: [String: HostTensor] = [:]
-    for parameter in model.program.trained {
+    for parameter in model.program.parameters {
       for name in Self.moments(of: parameter, averageDecay: state.averageDecay) {
         let isWeight = name == ValueNames.parameter(parameter.name)
         moments[name] = try file.tensor(name, as: isWeight ? parameter.type : parameter.type.with(.f32))

@@ -23,6 +23,7 @@ public final class Trainer {
   private let inputs: [String: Int]
   private let loss: Int
   private var validation: Validation?
+  private var renewal: BufferRenewal?
 
   /// A new run, from a model's initial values.
   ///
@@ -121,7 +122,7 @@ public final class Trainer {
 // MARK: What there is now
 
 extension Trainer {
-  /// The model's tensors; of trained ones the running average, if there is one.
+  /// The model's tensors; if there is a running average of the weights, that, and buffers that belong to it.
   public func tensors() throws(Diagnostic) -> [String: HostTensor] {
     var tensors: [String: HostTensor] = [:]
     for parameter in configuration.program.parameters {
@@ -129,13 +130,15 @@ extension Trainer {
       let name = isAveraged ? ValueNames.average(parameter.name) : ValueNames.parameter(parameter.name)
       tensors[parameter.name] = try value(of: name)
     }
-    return tensors
+    guard averageDecay != nil else { return tensors }
+    if renewal == nil { renewal = try BufferRenewal(configuration.program, on: source, target, options) }
+    return try renewal?.renewed(tensors, configuration.program) ?? tensors
   }
 
   /// All that a run goes on from.
   public func checkpoint(seconds: Double) throws(Diagnostic) -> Checkpoint {
     var moments: [String: HostTensor] = [:]
-    for parameter in configuration.program.trained {
+    for parameter in configuration.program.parameters {
       for name in Checkpoint.moments(of: parameter, averageDecay: averageDecay) { moments[name] = try value(of: name) }
     }
     let state = TrainingState(
