@@ -112,7 +112,8 @@ public final class Trainer {
     let prefix = ValueNames.observed("")
     var health: [(name: String, values: [Double])] = []
     for (number, name) in executable.function.resultNames.enumerated() where name.hasPrefix(prefix) {
-      health.append((String(name.dropFirst(prefix.count)), try executable.result(number).doubles))
+      let short = name.dropFirst(prefix.count).replacing("health.", with: "", maxReplacements: 1)
+      health.append((String(short), try executable.result(number).doubles))
     }
     return health
   }
