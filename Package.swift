@@ -45,7 +45,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("DSLTests", ["IR", "Ops", "Runtime", "DSL", "Models"]),
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "CUDABackend", "Compiler"]),
-  ("TrainingTests", ["IR", "Ops", "Runtime", "DSL", "Models", "Compiler", "Training"]),
+  ("TrainingTests", ["IR", "Ops", "Passes", "Runtime", "DSL", "Models", "Compiler", "Training"]),
   ("CommandTests", ["IR", "Runtime", "Training", "millrace", "ir-dump", "model-bench"]),
 ]
 let testTargets: [Target] = suites.filter {

@@ -57,6 +57,11 @@ public struct Program: Sendable {
 
   public var inputs: [ProgramInput] { configuration.architecture.inputs }
 
+  /// The least types of the inputs that must be there.
+  public var smallestInputs: [String: TensorType] {
+    Dictionary(uniqueKeysWithValues: inputs.filter { !$0.isOptional }.map { ($0.name, $0.smallest) })
+  }
+
   /// Whether a language model's logits at a position depend on nothing after it.
   public var isCausal: Bool { configuration.architecture.isCausal }
 

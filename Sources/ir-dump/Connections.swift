@@ -38,9 +38,12 @@ struct ShowConnections: ParsableCommand {
 
   func run() throws {
     let directory = try ModelDirectory(model)
-    let text = try UnfoldedConnections.needText(of: directory) ? directory.text(data, ids: ids) : nil
-    let connections = try UnfoldedConnections(
-      of: directory, on: text, batch: batch, length: length ?? directory.trainedLength ?? 256, for: backend)
+    var source: (any BatchSource)?
+    if try UnfoldedConnections.needBatches(of: directory) {
+      source = try TextBatches(
+        directory.text(data, ids: ids), batch: batch, length: length ?? directory.trainedLength ?? 256, seed: 1)
+    }
+    let connections = try UnfoldedConnections(of: directory.program, directory.tensors, on: source, for: backend)
     print(json ? connections.json.text(pretty: true) + "\n" : connections.text(), terminator: "")
     if let svg { try AtomicFile.write(connections.heatMap.svg(), to: svg) }
   }

@@ -6,7 +6,9 @@ import IR
 @main struct Millrace: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "millrace", abstract: "Train, sample, run and check models.",
-    subcommands: [Train.self, Sample.self, Run.self, Check.self, LearnTokenizer.self, DemoCommand.self])
+    subcommands: [
+      Train.self, Sample.self, Run.self, Check.self, LearnTokenizer.self, DemoCommand.self, Reproduce.self,
+    ])
 
   /// Prints what is wrong as the compiler does, and ends with a code that says so.
   static func main() {

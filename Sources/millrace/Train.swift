@@ -57,6 +57,8 @@ struct Train: ParsableCommand {
   var checkpointEvery = 500
   @Option(help: ArgumentHelp("Checkpoints to keep.", valueName: "count"))
   var keep = 2
+  @Option(help: ArgumentHelp("Keep the residual state for the backward pass only before every so many sublayers; saves memory.", valueName: "sublayers"))
+  var recompute: Int?
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
@@ -70,6 +72,7 @@ struct Train: ParsableCommand {
     try check("validation-batches", validationBatches, 1...1 << 40)
     try check("checkpoint-every", checkpointEvery, 0...1 << 40)
     try check("keep", keep, 1...1 << 20)
+    try check("recompute", recompute, 1...1 << 20)
   }
 
   func run() throws {
@@ -99,18 +102,21 @@ struct Train: ParsableCommand {
     if let given = self.steps { steps = given }
     let configuration = try TrainingConfiguration(
       json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
+    for note in configuration.notes { say("note: \(note)") }
     if let checkpoint { try hold(checkpoint.state) }
     let source = try source(for: configuration, continuing: checkpoint)
     let trainer: Trainer
     if let checkpoint {
       trainer = try Trainer(
-        configuration, on: source, continuing: checkpoint, for: machine.backend, options: machine.compileOptions)
+        configuration, on: source, continuing: checkpoint, recomputing: recompute, for: machine.backend,
+        options: machine.compileOptions)
       say("goes on from \(newest?.path ?? out)")
     } else {
       let isImages = configuration.program.imageTask != nil
       let decay = average ?? (isImages ? 0.9999 : 0)
       trainer = try Trainer(
-        configuration, on: source, averageDecay: decay > 0 ? decay : nil, for: machine.backend, options: machine.compileOptions)
+        configuration, on: source, averageDecay: decay > 0 ? decay : nil, recomputing: recompute,
+        for: machine.backend, options: machine.compileOptions)
     }
     return try TrainingRun(trainer, plan(steps, source), in: out, continuing: checkpoint?.state)
   }

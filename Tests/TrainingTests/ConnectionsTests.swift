@@ -33,6 +33,13 @@ import Testing
     return try ModelDirectory(scratch.path("model"))
   }
 
+  private func unfolded(
+    _ model: ModelDirectory, _ text: TextData?, length: Int, for target: CompileTarget
+  ) throws -> UnfoldedConnections {
+    let source = try text.map { try TextBatches($0, batch: 1, length: length, seed: 1) }
+    return try UnfoldedConnections(of: model.program, model.tensors, on: source, for: target)
+  }
+
   @Test("of a new model they are those of the pre-norm network", arguments: [
     (["kind": "plain"], 1, 1), (["kind": "hyper", "rate": 1], 1, 1), (["kind": "hyper", "rate": 2], 2, 1),
     (["kind": "hyper", "rate": 4, "dynamic": false], 4, 1), (["kind": "hyper", "rate": 8], 8, 1),
@@ -40,7 +47,7 @@ import Testing
   ] as [(JSON, Double, Int)])
   func startsPlain(residual: JSON, streams: Double, parts: Int) throws {
     let scratch = try Scratch()
-    let found = try UnfoldedConnections(of: model(residual, scratch), on: TinyModel.text(), length: 6, for: .interpreter)
+    let found = try unfolded(model(residual, scratch), TinyModel.text(), length: 6, for: .interpreter)
     #expect(found.rows.count == 5 * parts && found.columns.count == 5 * parts)
     for (row, weights) in found.weights.enumerated() {
       for (column, weight) in weights.enumerated() {
@@ -59,8 +66,8 @@ import Testing
   func formula() throws {
     let scratch = try Scratch()
     let model = try model(["kind": "hyper", "rate": 3, "dynamic": false], scratch, scale: 0.5)
-    #expect(try !UnfoldedConnections.needText(of: model))
-    let found = try UnfoldedConnections(of: model, on: nil, length: 4, for: TinyModel.fastest)
+    #expect(try !UnfoldedConnections.needBatches(of: model))
+    let found = try unfolded(model, nil, length: 4, for: TinyModel.fastest)
     #expect(found.tokens == 1)
     let sites = try ["0.attention_site", "0.feed_forward_site", "1.attention_site", "1.feed_forward_site"].map { site in
       let alpha = try #require(model.tensors["blocks.\(site).alpha"]).doubles
@@ -96,11 +103,11 @@ import Testing
   func dynamic(kind: String) throws {
     let scratch = try Scratch()
     let model = try model(["kind": .string(kind), "rate": 2], scratch, scale: 0.7)
-    #expect(try UnfoldedConnections.needText(of: model))
+    #expect(try UnfoldedConnections.needBatches(of: model))
     let text = try TinyModel.text()
-    let whole = try UnfoldedConnections(of: model, on: text, batch: 1, length: 9, for: TinyModel.fastest)
+    let whole = try unfolded(model, text, length: 9, for: TinyModel.fastest)
     #expect(whole.tokens == 9)
-    let truth = try UnfoldedConnections(of: model, on: text, batch: 1, length: 9, for: .interpreter)
+    let truth = try unfolded(model, text, length: 9, for: .interpreter)
     for (a, b) in zip(whole.weights.joined(), truth.weights.joined()) { #expect(abs(a - b) < 1e-4) }
     // What two sites in a row do to two tokens, added up by hand.
     func matrices(_ rows: Int, _ columns: Int, _ values: [Double]) throws -> TokenMatrices {
@@ -121,8 +128,8 @@ import Testing
   @Test("a table, JSON and a picture show them")
   func shown() throws {
     let scratch = try Scratch()
-    let found = try UnfoldedConnections(
-      of: model(["kind": "hyper", "rate": 2, "dynamic": false], scratch, scale: 0.3), on: nil, length: 4, for: .interpreter)
+    let found = try unfolded(
+      model(["kind": "hyper", "rate": 2, "dynamic": false], scratch, scale: 0.3), nil, length: 4, for: .interpreter)
     #expect(found.text().split(separator: "\n").count == 11)
     #expect(try found.json.required("weights").array().count == 5)
     #expect(try found.json.required("slots").array().count == 2)
@@ -140,6 +147,6 @@ import Testing
     #expect(complaint { _ = try model.text() }.contains("does not say what text"))
     #expect(complaint { _ = try UnfoldedConnections([]) } == "the model has no residual sites")
     let short = try TextData(Array(repeating: 65, count: 100), source: "short")
-    #expect(complaint { _ = try UnfoldedConnections(of: model, on: short, length: 9, for: .interpreter) }.contains("windows of 9"))
+    #expect(complaint { _ = try unfolded(model, short, length: 9, for: .interpreter) }.contains("nothing to validate on"))
   }
 }

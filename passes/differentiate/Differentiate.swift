@@ -17,8 +17,11 @@ extension Function {
   ///
   /// Each operation's `gradient` says how a gradient passes through it; where a value is read more than once, what
   /// comes back is added in the reverse order of the readers.
+  ///
+  /// - Parameter checkpoints: if given, the backward pass keeps these of the large values that follow cheaply from
+  ///   others, and computes the rest again.
   public func differentiated(
-    named name: String, from seed: GradientSeed, withRespectTo wanted: [Int]
+    named name: String, from seed: GradientSeed, withRespectTo wanted: [Int], keeping checkpoints: [Value]? = nil
   ) throws(Diagnostic) -> Function {
     var builder = FunctionBuilder(self)
     builder.function.name = name
@@ -45,14 +48,18 @@ extension Function {
     for operation in operations where operation.operands.contains(where: { isActive[$0.index] }) {
       for result in operation.results where type(of: result).dtype.isFloat { isActive[result.index] = true }
     }
-    for operation in operations.reversed() {
+    var recomputation = checkpoints.map { Recomputation(self, checkpoints: $0) }
+    for (number, operation) in operations.enumerated().reversed() {
       let upstream = operation.results.map { gradients[$0] }
       guard upstream.contains(where: { $0 != nil }), operation.results.contains(where: { isActive[$0.index] }) else {
         continue
       }
       builder.location = operation.location
-      var rules = GradientBuilder(
-        operands: operation.operands, results: operation.results, upstream: upstream, builder: builder)
+      var (operands, results) = (operation.operands, operation.results)
+      if let start = upstream.lazy.compactMap({ $0 }).first(where: { builder.function.type(of: $0).rows == nil }) {
+        (operands, results) = try recomputation?.values(of: number, from: start, &builder) ?? (operands, results)
+      }
+      var rules = GradientBuilder(operands: operands, results: results, upstream: upstream, builder: builder)
       let contributions = try operation.op.gradient(&rules)
       builder = rules.builder
       for (operand, contribution) in zip(operation.operands, contributions) {

@@ -51,6 +51,7 @@ public struct Residual: Layer {
 
   public func callAsFunction(_ state: Tensor) -> Tensor {
     let number = number ?? state.trace.nextSite()
+    state.trace.observe(ConnectionNames.state, state)
     let connection = state.trace.scope(name ?? "") { scheme.connect(state, number: number) }
     return connection.write(sublayer(connection.input))
   }
@@ -100,6 +101,8 @@ public enum ConnectionNames {
   public static let read = "connection.read"
   public static let mix = "connection.mix"
   public static let write = "connection.write"
+  /// The state that comes to a site.
+  public static let state = "connection.state"
 }
 
 /// Turns activations into a residual state.

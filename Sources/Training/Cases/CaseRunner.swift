@@ -133,14 +133,31 @@ public struct CaseRunner {
 }
 
 extension Program {
+  /// The forward function for some inputs with the gradients of its loss with respect to every trained parameter.
+  ///
+  /// - Parameter sites: if given, the backward pass keeps the residual state before every so many sites only, and
+  ///   computes those between again from what the sublayers gave (mHC, arXiv 2512.24880, section 4.3.2).
+  public func differentiated(
+    inputs: [String: TensorType], recomputing sites: Int?
+  ) throws(Diagnostic) -> Function {
+    guard let sites else { return try differentiated(try trace(inputs: inputs)) }
+    let suffix = ".\(ConnectionNames.state)"
+    var forward = try trace(inputs: inputs) { $0.hasSuffix(suffix) }
+    let observed = forward.results.indices.filter { forward.resultNames[$0].hasSuffix(suffix) }
+    let checkpoints = stride(from: 0, to: observed.count, by: max(1, sites)).map { forward.results[observed[$0]] }
+    let kept = forward.results.indices.filter { !observed.contains($0) }
+    (forward.results, forward.resultNames) = (kept.map { forward.results[$0] }, kept.map { forward.resultNames[$0] })
+    return try differentiated(forward, keeping: checkpoints)
+  }
+
   /// The forward function with the gradients of its loss with respect to every trained parameter.
-  public func differentiated(_ forward: Function) throws(Diagnostic) -> Function {
+  public func differentiated(_ forward: Function, keeping checkpoints: [Value]? = nil) throws(Diagnostic) -> Function {
     guard let loss = forward.resultNames.firstIndex(of: "loss") else {
       throw Diagnostic("the program has no 'loss': training needs targets")
     }
     let trained = Set(trained.map { ValueNames.parameter($0.name) })
     let wanted = forward.parameters.indices.filter { trained.contains(forward.name(of: forward.parameters[$0])) }
     return try forward.differentiated(
-      named: "forward.gradient", from: .loss(result: loss), withRespectTo: Array(wanted))
+      named: "forward.gradient", from: .loss(result: loss), withRespectTo: Array(wanted), keeping: checkpoints)
   }
 }

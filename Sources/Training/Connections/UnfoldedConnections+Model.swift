@@ -5,39 +5,39 @@ import Models
 import Runtime
 
 extension UnfoldedConnections {
-  /// Whether a model's connections differ from token to token, so that they can be unfolded on a text only.
-  public static func needText(of model: ModelDirectory) throws(Diagnostic) -> Bool {
-    let function = try observed(model.program, Self.inputs(batch: 1, length: 1))
+  /// Whether a model's connections differ from token to token, so that they can be unfolded on batches only.
+  public static func needBatches(of model: ModelDirectory) throws(Diagnostic) -> Bool {
+    let function = try observed(model.program, model.program.smallestInputs)
     return function.results.contains { function.type(of: $0).rank > 2 }
   }
 
-  /// Unfolds the connections of a language model on the first `batch` windows of a text's validation part, or without a
-  /// text where no token is needed.
+  /// Unfolds the connections of a model on the first batch of what it is validated on, or without batches where they do
+  /// not matter.
   public init(
-    of model: ModelDirectory, on text: TextData?, batch: Int = 8, length: Int, for target: CompileTarget,
+    of program: Program, _ tensors: [String: HostTensor], on source: (any BatchSource)?, for target: CompileTarget,
     options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
-    var tokens = try HostTensor(zeros: .i64(1, 1))
-    if let text {
-      guard let rows = model.program.vocabulary else { throw Diagnostic("only a language model reads a text") }
-      try text.check(vocabulary: rows)
-      tokens = try text.validationBatch(0, batch: batch, length: length).tokensAndTargets().tokens
+    var inputs: [String: HostTensor] = [:]
+    if let source {
+      try source.check(program)
+      guard source.validationBatches > 0 else { throw Diagnostic("\(source.identity.source): has nothing to validate on") }
+      inputs = try source.validationBatch(0)
+    } else {
+      for (name, type) in program.smallestInputs { inputs[name] = try HostTensor(zeros: type) }
     }
-    let function = try Self.observed(model.program, ["tokens": tokens.type])
+    // Without what it should answer a model computes no loss.
+    for input in program.inputs where input.isOptional { inputs[input.name] = nil }
+    let function = try Self.observed(program, inputs.mapValues(\.type))
     let executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
-    var values = [ValueNames.input("tokens"): tokens]
-    for (name, tensor) in model.tensors { values[ValueNames.parameter(name)] = tensor }
+    var values: [String: HostTensor] = [:]
+    for (name, tensor) in inputs { values[ValueNames.input(name)] = tensor }
+    for (name, tensor) in tensors { values[ValueNames.parameter(name)] = tensor }
     let results = try executable.run(values)
     try self.init(try Self.sites(function.resultNames, results))
   }
 
-  private static func inputs(batch: Int, length: Int) -> [String: TensorType] { ["tokens": .i64(batch, length)] }
-
   /// The program that computes the connections and nothing else.
   private static func observed(_ program: Program, _ inputs: [String: TensorType]) throws(Diagnostic) -> Function {
-    guard program.inputs.contains(where: { $0.name == "tokens" }) else {
-      throw Diagnostic("only a language model's connections are unfolded")
-    }
     let names = [ConnectionNames.read, ConnectionNames.mix, ConnectionNames.write]
     var function = try program.trace(inputs: inputs) { name in names.contains { name.hasSuffix(".\($0)") } }
     let kept = function.resultNames.indices.filter { function.resultNames[$0].hasPrefix(ValueNames.observed("")) }

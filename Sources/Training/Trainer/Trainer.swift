@@ -17,8 +17,8 @@ public final class Trainer {
   /// Steps done.
   public private(set) var step: Int
 
-  private let target: CompileTarget
-  private let options: CompileOptions
+  let target: CompileTarget
+  let options: CompileOptions
   private let executable: any Executable
   private let inputs: [String: Int]
   private let loss: Int
@@ -27,21 +27,23 @@ public final class Trainer {
 
   /// A new run, from a model's initial values.
   ///
-  /// - Parameter averageDecay: makes the model that is saved a running average of the weights.
+  /// - Parameters:
+  ///   - averageDecay: makes the model that is saved a running average of the weights.
+  ///   - sites: residual sites between two states that are kept for the backward pass; `nil` keeps what it needs.
   public convenience init(
     _ configuration: TrainingConfiguration, on source: any BatchSource, averageDecay: Double? = nil,
-    for target: CompileTarget, options: CompileOptions = CompileOptions()
+    recomputing sites: Int? = nil, for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     try configuration.program.checkMemory(copies: averageDecay == nil ? 4 : 5)
     let tensors = try configuration.program.initialTensors(seed: source.settings.seed)
     try self.init(
-      configuration, on: source, averageDecay, tensors: tensors, moments: [:], step: 0, target, options)
+      configuration, on: source, averageDecay, sites, tensors: tensors, moments: [:], step: 0, target, options)
   }
 
   /// A run that goes on from a checkpoint, on the data and with the settings that it was made with.
   public convenience init(
     _ configuration: TrainingConfiguration, on source: any BatchSource, continuing checkpoint: Checkpoint,
-    for target: CompileTarget, options: CompileOptions = CompileOptions()
+    recomputing sites: Int? = nil, for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     let state = checkpoint.state
     let identity = source.identity
@@ -53,12 +55,12 @@ public final class Trainer {
       throw Diagnostic("the checkpoint was trained on batches of other settings")
     }
     try self.init(
-      configuration, on: source, state.averageDecay, tensors: checkpoint.tensors, moments: checkpoint.moments,
+      configuration, on: source, state.averageDecay, sites, tensors: checkpoint.tensors, moments: checkpoint.moments,
       step: state.step, target, options)
   }
 
   private init(
-    _ configuration: TrainingConfiguration, on source: any BatchSource, _ averageDecay: Double?,
+    _ configuration: TrainingConfiguration, on source: any BatchSource, _ averageDecay: Double?, _ sites: Int?,
     tensors: [String: HostTensor], moments: [String: HostTensor], step: Int, _ target: CompileTarget,
     _ options: CompileOptions
   ) throws(Diagnostic) {
@@ -66,9 +68,9 @@ public final class Trainer {
     (self.configuration, self.source, self.averageDecay) = (configuration, source, averageDecay)
     (self.target, self.options, self.step) = (target, options, step)
     let program = configuration.program
-    let forward = try program.trace(inputs: source.types)
+    let gradient = try program.differentiated(inputs: source.types, recomputing: sites)
     let function = try program.trainingStep(
-      continuing: program.differentiated(forward), optimizer: configuration.optimizer, averageDecay: averageDecay)
+      continuing: gradient, optimizer: configuration.optimizer, averageDecay: averageDecay)
     executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
     guard let loss = executable.resultNumber("loss") else { throw Diagnostic("the model has no loss to train on") }
     self.loss = loss

@@ -21,6 +21,8 @@ public struct MixtureOfExperts: Layer {
   public let momentum: Double
   /// Whether the expert race chooses by the threshold that training found, and each pair for itself.
   public let infers: Bool
+  /// The last part of the name under which the chosen pairs are observed, `[batch, tokens, experts]` of zeros and ones.
+  public static let chosenName = "chosen"
   private let threshold = Parameter("threshold", [], .constant(.infinity), role: .buffer, decays: false)
 
   public init(
@@ -45,6 +47,7 @@ public struct MixtureOfExperts: Layer {
     let (logits, predicted) = router(x)
     let scores = gate(logits)
     let (chosen, limit) = choose(scores)
+    x.trace.observe(Self.chosenName, chosen.cast(to: .f32))
     x.trace.record(RoutingRecord(logits: logits, chosen: chosen, predicted: predicted))
 
     var weights = chosen.select(scores, else: 0)
