@@ -120,6 +120,12 @@ public final class Trainer {
 
   /// The learning rate of the coming step.
   public var learningRate: Double { configuration.optimizer.rate.value(after: step) }
+
+  /// That of tables in the coming step; `nil` if the model has none.
+  public var tableLearningRate: Double? {
+    let rate = configuration.optimizer.rate
+    return configuration.program.trained.contains(where: \.isTable) ? rate.tableValue(after: step) : nil
+  }
 }
 
 // MARK: What there is now
@@ -159,7 +165,10 @@ extension Trainer {
   }
 
   /// The mean loss over `batches` batches of the validation part, spread over it evenly.
-  public func validationLoss(batches: Int) throws(Diagnostic) -> Double {
+  public func validationLoss(batches: Int) throws(Diagnostic) -> Double { try validate(batches: batches).loss }
+
+  /// The same, and how the memories are used.
+  public func validate(batches: Int) throws(Diagnostic) -> ValidationReport {
     let validation: Validation
     if let made = self.validation {
       validation = made
@@ -168,7 +177,7 @@ extension Trainer {
       self.validation = validation
     }
     for (name, tensor) in try tensors() { try validation.write(tensor, to: ValueNames.parameter(name)) }
-    return try validation.loss(batches: batches)
+    return try validation.measure(batches: batches)
   }
 
   /// The step as it is written and as it runs, by the memory they move; `nil` where nothing is compiled.
