@@ -115,6 +115,17 @@ public final class Trainer {
     return try parts.map { (number) throws(Diagnostic) in (names[number], try executable.result(number).doubles[0]) }
   }
 
+  /// What the model's layers say of how they were doing in the last step, by name: the balance of experts and the like.
+  public func health() throws(Diagnostic) -> [(name: String, values: [Double])] {
+    let prefix = ValueNames.observed("")
+    var health: [(name: String, values: [Double])] = []
+    for (number, name) in executable.function.resultNames.enumerated() where name.hasPrefix(prefix) {
+      let short = name.dropFirst(prefix.count).replacing("health.", with: "", maxReplacements: 1)
+      health.append((String(short), try executable.result(number).doubles))
+    }
+    return health
+  }
+
   /// The learning rate of the coming step.
   public var learningRate: Double { configuration.optimizer.rate.value(after: step) }
 

@@ -100,6 +100,7 @@ public struct TrainingRun {
     line.set("loss", .number(loss))
     for part in try trainer.lossParts() { line.set(part.name, .number(part.value)) }
     line.set("learning_rate", .number(rate))
+    line.set("health", try trainer.health())
     if let tableRate { line.set("table_learning_rate", .number(tableRate)) }
     let speed = Double(source.unitsPerBatch) / max(end - begin, 1e-9)
     line.set("\(source.unit)_per_second", .number(speed.rounded()))
@@ -120,6 +121,19 @@ public struct TrainingRun {
     lastCheckpoint = try checkpoints.write(
       try trainer.checkpoint(seconds: seconds), keeping: plan.checkpointsKept)
     savedStep = trainer.step
+  }
+}
+
+extension JSON.Object {
+  /// Adds an object of numbers and lists of numbers, unless there are none.
+  fileprivate mutating func set(_ key: String, _ values: [(name: String, values: [Double])]) {
+    guard !values.isEmpty else { return }
+    var object = JSON.Object()
+    for (name, values) in values {
+      let numbers = values.map { JSON.number(($0 * 1e6).rounded() / 1e6) }
+      object.set(name, numbers.count == 1 ? numbers[0] : .array(numbers))
+    }
+    set(key, JSON(.object(object)))
   }
 }
 
