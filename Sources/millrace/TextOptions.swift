@@ -10,7 +10,9 @@ struct TextOptions: ParsableArguments {
     help: ArgumentHelp(
       "A text file (gzip is unpacked), a folder of them, or dict-gcide, Debian's English dictionary; for images, digits or a folder.", valueName: "file"))
   var data: String
-  @Option(help: ArgumentHelp("A byte-level tokenizer.json, by which the text becomes tokens; kept with the model.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A byte-level tokenizer.json, by which the text becomes tokens; kept with the model.", valueName: "file"))
   var tokenizer: String?
   @Option(help: "The data is a file of token ids of this size: \(Tokens.Format.allCases.map(\.rawValue).joined(separator: ", ")).")
   var ids: Tokens.Format?
