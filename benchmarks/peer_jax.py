@@ -163,6 +163,59 @@ def prepare_lm(workload, form, parameters, inputs):
     return step, lambda: {"output/losses": np.array([float(step()) for _ in steps], np.float32)}
 
 
+# Hashed tables
+
+
+def prepare_oe(workload, form, parameters, inputs):
+    # Row numbers pass 2³¹ before they are reduced.
+    jax.config.update("jax_enable_x64", True)
+    o = workloads.OE
+    moduli = list(workloads.oe_tables())
+    tables = [jnp.asarray(parameters[f"tables.{q}.weight"]) for q in range(len(moduli))]
+    state = [tables, [jnp.zeros_like(table) for table in tables], [jnp.zeros_like(table) for table in tables]]
+    weight, dy = jnp.asarray(parameters["projection.weight"]), jnp.asarray(inputs["y"])[0]
+    batches = jnp.asarray(inputs["input/tokens"])[:, 0]
+
+    def rows_of(tokens):
+        past = [jnp.pad(tokens, (j, 0))[: len(tokens)] for j in range(o["orders"])]
+        return [sum(z * weight for z, weight in zip(past, weights)) % rows for rows, weights in moduli]
+
+    def adam(p, m, v, ids, d, t):
+        """Adam for the rows that were looked up, the gradients of one row summed first."""
+        used, place = jnp.unique(ids, size=len(ids), return_inverse=True, fill_value=len(p))
+        g = jnp.zeros_like(d).at[place].add(d)
+        first = o["beta1"] * m.at[used].get(mode="fill", fill_value=0) + (1 - o["beta1"]) * g
+        second = o["beta2"] * v.at[used].get(mode="fill", fill_value=0) + (1 - o["beta2"]) * g**2
+        step = (first / (1 - o["beta1"] ** t)) / (jnp.sqrt(second / (1 - o["beta2"] ** t)) + o["adam_eps"])
+        moved = {"mode": "drop", "unique_indices": False}
+        return (
+            p.at[used].add(-o["learning_rate"] * step.astype(p.dtype), **moved),
+            m.at[used].set(first.astype(p.dtype), **moved), v.at[used].set(second.astype(p.dtype), **moved))
+
+    def train(p, m, v, t, tokens):
+        rows = rows_of(tokens)
+        found = jnp.concatenate([table[ids] for table, ids in zip(p, rows)], axis=1)
+        y, dweight, dfound = found @ weight.T, dy.T @ found, dy @ weight
+        parts = jnp.split(dfound, len(p), axis=1)
+        new = [adam(*entry, t) for entry in zip(p, m, v, rows, parts)]
+        return [list(group) for group in zip(*new)], y, dweight
+
+    function = jax.jit(train, donate_argnums=(0, 1, 2))
+    done = [0]
+
+    def step():
+        tokens = batches[done[0] % len(batches)]
+        done[0] += 1
+        state[:], y, dweight = function(*state, jnp.float32(done[0]), tokens)
+        return jax.block_until_ready((y, dweight))
+
+    def outputs():
+        y, dweight = [step() for _ in range(workloads.CHECKED_STEPS)][-1]
+        return {"output/y": np.asarray(y)[None], "grad/param/projection.weight": np.asarray(dweight)}
+
+    return step, outputs
+
+
 # A mixture of experts: shapes must be known, so `paper` computes every expert on every token and masks; `expert` sorts the
 # pairs and leaves groups to `ragged_dot`.
 
@@ -299,8 +352,22 @@ def prepare_ultramem(workload, form, parameters, inputs):
     return lambda: function(p, x).block_until_ready(), lambda: {"output/y": np.asarray(function(p, x))}
 
 
+def prepare_topk(workload, form, parameters, inputs):
+    x = jnp.asarray(inputs["x"])
+    function = jax.jit(lambda x: jax.lax.top_k(x, memories.TOPK["top"]))
+
+    def outputs():
+        values, places = function(x)
+        return {"output/values": np.asarray(values), "output/indices": np.asarray(places)}
+
+    return lambda: jax.block_until_ready(function(x)), outputs
+
+
 def prepare(workload, form, parameters, inputs):
-    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "race": prepare_race, "ultramem": prepare_ultramem}
+    families = {
+        "hc": prepare_hc, "lm": prepare_lm, "oe": prepare_oe, "pkm": prepare_pkm, "race": prepare_race,
+        "topk": prepare_topk, "ultramem": prepare_ultramem,
+    }
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 

@@ -192,6 +192,56 @@ def prepare_lm(workload, form, parameters, inputs):
     return trainer.step, lambda: {"output/losses": torch.stack([trainer.step() for _ in steps]).numpy()}
 
 
+# Hashed tables
+
+
+class HashedTables:
+    """Lookup and projection with sparse gradients; SparseAdam for the tables, each of which is a parameter of its own."""
+
+    def __init__(self, parameters, inputs, compiled):
+        o = workloads.OE
+        self.tables = [
+            torch.tensor(parameters[f"tables.{q}.weight"]).requires_grad_() for q, _ in enumerate(workloads.oe_tables())
+        ]
+        self.weight = torch.tensor(parameters["projection.weight"]).requires_grad_()
+        self.dy = torch.tensor(inputs["y"])
+        self.batches = torch.tensor(inputs["input/tokens"])
+        self.moduli = list(workloads.oe_tables())
+        self.optimizer = torch.optim.SparseAdam(
+            self.tables, lr=o["learning_rate"], betas=(o["beta1"], o["beta2"]), eps=o["adam_eps"])
+        self.rows = torch.compile(self.row_numbers) if compiled else self.row_numbers
+        self.project = torch.compile(self.projected) if compiled else self.projected
+        self.steps = 0
+
+    def row_numbers(self, tokens):
+        past = [F.pad(tokens, (j, 0))[:, : tokens.shape[1]] for j in range(workloads.OE["orders"])]
+        return [sum(z * weight for z, weight in zip(past, weights)) % rows for rows, weights in self.moduli]
+
+    def projected(self, parts):
+        return F.linear(torch.cat(parts, dim=-1), self.weight)
+
+    def step(self):
+        rows = self.rows(self.batches[self.steps % len(self.batches)])
+        self.steps += 1
+        # A sparse gradient is one that only the eager embedding makes: it stands outside of what is compiled.
+        y = self.project([F.embedding(ids, table, sparse=True) for ids, table in zip(rows, self.tables)])
+        self.optimizer.zero_grad(set_to_none=True)
+        self.weight.grad = None
+        y.backward(self.dy)
+        self.optimizer.step()
+        return y.detach()
+
+
+def prepare_oe(workload, form, parameters, inputs):
+    model = HashedTables(parameters, inputs, compiled=form != "eager")
+
+    def outputs():
+        y = [model.step() for _ in range(workloads.CHECKED_STEPS)][-1]
+        return {"output/y": y.numpy().copy(), "grad/param/projection.weight": model.weight.grad.numpy().copy()}
+
+    return model.step, outputs
+
+
 # A mixture of experts
 
 
@@ -411,8 +461,26 @@ def prepare_ultramem(workload, form, parameters, inputs):
     return step, lambda: {"output/y": step().numpy()}
 
 
+def prepare_topk(workload, form, parameters, inputs):
+    x = torch.tensor(inputs["x"])
+
+    def largest(x):
+        return x.topk(memories.TOPK["top"])
+
+    function = largest if form == "eager" else torch.compile(largest)
+
+    def outputs():
+        values, places = function(x)
+        return {"output/values": values.numpy(), "output/indices": places.numpy()}
+
+    return lambda: function(x), outputs
+
+
 def prepare(workload, form, parameters, inputs):
-    families = {"hc": prepare_hc, "lm": prepare_lm, "pkm": prepare_pkm, "race": prepare_race, "ultramem": prepare_ultramem}
+    families = {
+        "hc": prepare_hc, "lm": prepare_lm, "oe": prepare_oe, "pkm": prepare_pkm, "race": prepare_race,
+        "topk": prepare_topk, "ultramem": prepare_ultramem,
+    }
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 
 

@@ -1,5 +1,5 @@
-"""What the workloads compute, in double precision: hyper-connections, memories and experts in NumPy, training steps in
-PyTorch.
+"""What the workloads compute, in double precision: hyper-connections, hashed tables, memories and experts in NumPy, training
+steps in PyTorch.
 
     python reference.py WORKLOAD      writes data/WORKLOAD-reference.safetensors
 """
@@ -68,6 +68,36 @@ def losses(workload, parameters, inputs):
     return {"output/losses": np.array([float(trainer.step()) for _ in range(workloads.CHECKED_STEPS + 1)])}
 
 
+def over_encoding(parameters, inputs):
+    """The last of the checked steps: rows looked up and projected, and before it two steps of row-sparse Adam."""
+    o, steps = workloads.OE, workloads.CHECKED_STEPS
+    weight = parameters["projection.weight"].astype(np.float64)
+    dy = inputs["y"][0].astype(np.float64)
+    batches = inputs["input/tokens"][:steps, 0]
+    ids = [workloads.oe_rows(tokens) for tokens in batches]
+    # Only rows that some step looks up are kept.
+    tables = []
+    for q in range(len(ids[0])):
+        used = np.unique(np.concatenate([step[q] for step in ids]))
+        value = parameters[f"tables.{q}.weight"][used].astype(np.float64)
+        tables.append({"used": used, "p": value, "m": np.zeros_like(value), "v": np.zeros_like(value)})
+    for t, step in enumerate(ids, start=1):
+        places = [np.searchsorted(table["used"], rows) for table, rows in zip(tables, step)]
+        found = np.concatenate([table["p"][at] for table, at in zip(tables, places)], axis=1)
+        y = found @ weight.T
+        dfound = dy @ weight
+        for q, (table, at) in enumerate(zip(tables, places)):
+            g = np.zeros_like(table["p"])
+            np.add.at(g, at, dfound[:, q * o["slice_width"]:(q + 1) * o["slice_width"]])
+            hit = np.unique(at)
+            m = o["beta1"] * table["m"][hit] + (1 - o["beta1"]) * g[hit]
+            v = o["beta2"] * table["v"][hit] + (1 - o["beta2"]) * g[hit] ** 2
+            update = (m / (1 - o["beta1"] ** t)) / (np.sqrt(v / (1 - o["beta2"] ** t)) + o["adam_eps"])
+            table["p"][hit] -= o["learning_rate"] * update
+            table["m"][hit], table["v"][hit] = m, v
+    return {"output/y": y[None], "grad/param/projection.weight": dy.T @ found}
+
+
 def reference(workload):
     """The workload's outputs in double precision, computed if they are not there."""
     path = workloads.DATA / f"{workload}-reference.safetensors"
@@ -82,6 +112,8 @@ def reference(workload):
                 found = {"output/h": found["output/h"]}
             else:
                 del found["output/h"]
+        elif workload == "oe-train":
+            found = over_encoding(parameters, inputs)
         elif workload in experts.NAMES:
             found = experts.answers(workload, parameters, inputs)
         else:

@@ -27,10 +27,16 @@ LM = {
     "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.95, "adam_eps": 1e-8, "weight_decay": 0.1,
 }
 
+# Tables for the n-grams of orders 2 to 4, four slices each; their rows are put together and projected.
+OE = {
+    "vocabulary": 32000, "tokens": 4096, "orders": 4, "slices": 4, "rows": 250_000, "slice_width": 64, "width": 768,
+    "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "adam_eps": 1e-8, "batches": 64,
+}
+
 # Steps whose losses are compared before anything is timed.
 CHECKED_STEPS = 3
 
-NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", *memories.NAMES, *experts.NAMES]
+NAMES = ["hc-forward", "hc-train", "lm-train-plain", "lm-train-hc", "oe-train", *memories.NAMES, *experts.NAMES]
 
 
 def decays(name):
@@ -89,18 +95,47 @@ def lm_inputs(hyper):
     return {f"param/{name}": value for name, value in parameters.items()} | inputs
 
 
+def oe_tables():
+    """The modulus of every table and the weights of the newest, second newest, … token in its row numbers."""
+    orders = [order for order in range(2, OE["orders"] + 1) for _ in range(OE["slices"])]
+    for table, order in enumerate(orders):
+        rows = OE["rows"] + 2 * table
+        yield rows, [pow(OE["vocabulary"], j, rows) for j in range(order)]
+
+
+def oe_rows(tokens):
+    """The rows that each table is asked for, [tokens]; there is nothing before the first token."""
+    past = [np.concatenate([np.zeros(j, np.int64), tokens[: len(tokens) - j]]) for j in range(OE["orders"])]
+    return [sum(z * weight for z, weight in zip(past, weights)) % rows for rows, weights in oe_tables()]
+
+
+def oe_inputs():
+    random = np.random.Generator(np.random.Philox(3))
+    tensors = {
+        f"param/tables.{q}.weight": random.standard_normal((rows, OE["slice_width"]), np.float32)
+        for q, (rows, _) in enumerate(oe_tables())
+    }
+    tensors["param/projection.weight"] = random.standard_normal((OE["width"], OE["width"])) / np.sqrt(OE["width"])
+    tensors["cotangent/y"] = random.standard_normal((1, OE["tokens"], OE["width"]))
+    batches = random.integers(0, OE["vocabulary"], (OE["batches"], 1, OE["tokens"]))
+    # The third step looks up again what the first one changed.
+    batches[2] = batches[0]
+    return tensors | {"batches/input/tokens": batches}
+
+
 def inputs_file(workload):
     """The workload's inputs, made if they are not there."""
     # A forward pass and its gradients start from the same numbers.
     family = workload if workload.startswith("lm") else workload.partition("-")[0]
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
+        makers = {"hc": hc_inputs, "oe-train": oe_inputs}
         if workload in memories.NAMES:
             tensors = memories.inputs(workload)
         elif workload in experts.NAMES:
             tensors = experts.inputs()
         else:
-            tensors = hc_inputs() if family == "hc" else lm_inputs(workload == "lm-train-hc")
+            tensors = makers[family]() if family in makers else lm_inputs(workload == "lm-train-hc")
         stored = {
             name: np.asarray(value, np.int64 if value.dtype.kind == "i" else np.float32, order="C")
             for name, value in tensors.items()
@@ -112,11 +147,11 @@ def inputs_file(workload):
 def load_inputs(workload):
     """Parameters and inputs by name."""
     tensors = load_file(inputs_file(workload))
-    groups = {"param": {}, "input": {}}
+    parameters, inputs = {}, {}
     for name, value in tensors.items():
         group, _, rest = name.partition("/")
-        groups[group][rest] = value
-    return groups["param"], groups["input"]
+        (parameters if group == "param" else inputs)[rest] = value
+    return parameters, inputs
 
 
 def save(tensors, path):
@@ -170,7 +205,7 @@ def peer(library, forms, prepare):
     for _ in range(2):
         step()
     steady = min(timings(step, 0, 2)[0]) / 1e3
-    runs = CHECKED_STEPS + 1 if options.workload.startswith("lm") else 1
+    runs = CHECKED_STEPS + 1 if options.workload.startswith("lm") else CHECKED_STEPS if options.workload == "oe-train" else 1
 
     def report():
         wall, processor = timings(step, options.seconds, options.repetitions)

@@ -15,7 +15,8 @@ public enum Pipelines {
     .simplify,
     .shareSubexpressions,
     .removeDeadCode,
-    // Rows of tables are summed as they are read; before the contractions that do it become anything else.
+    // Rows of tables are summed as they are read, and their updates written each by itself; before the contractions that do
+    // it become anything else.
     .fuseMemoryLookup,
     // Contractions over streams join the rows around them; before rows are formed, since it decides what can join.
     .fuseWidthExpansion,

@@ -69,9 +69,14 @@
     /// Runs the function once.
     public func run() {
       for (step, kernel) in stepKernels.enumerated() {
+        copy(program.plan.steps[step].copies)
         kernels[kernel].run(UnsafePointer(table + firsts[step]), on: pool)
       }
-      for (from, to) in program.plan.copies {
+      copy(program.plan.copies)
+    }
+
+    private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) {
+      for (from, to) in places {
         (arena.base + to.offset).copyMemory(from: arena.base + from.offset, byteCount: to.bytes)
       }
     }
@@ -81,12 +86,11 @@
       let clock = ContinuousClock()
       let times = stepKernels.enumerated().map { step, kernel in
         let start = clock.now
+        copy(program.plan.steps[step].copies)
         kernels[kernel].run(UnsafePointer(table + firsts[step]), on: pool)
         return (kernels[kernel].name, (clock.now - start).inSeconds)
       }
-      for (from, to) in program.plan.copies {
-        (arena.base + to.offset).copyMemory(from: arena.base + from.offset, byteCount: to.bytes)
-      }
+      copy(program.plan.copies)
       return times
     }
 

@@ -27,9 +27,14 @@ public final class EmulatedProgram: Executable {
   /// Runs the function once.
   public func run() throws(Diagnostic) {
     for (step, kernel) in zip(program.plan.steps, stepKernels) {
+      copy(step.copies)
       try code.run(kernel, step.buffers.map { arena.base + $0.offset }, order: order)
     }
-    for (from, to) in program.plan.copies {
+    copy(program.plan.copies)
+  }
+
+  private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) {
+    for (from, to) in places {
       (arena.base + to.offset).copyMemory(from: arena.base + from.offset, byteCount: to.bytes)
     }
   }

@@ -14,6 +14,13 @@ final class KernelBuilder {
   func input(_ name: String, _ type: TensorType) -> BufferID { buffer(name, type.dtype, type.count, .input) }
   func output(_ name: String, _ type: TensorType) -> BufferID { buffer(name, type.dtype, type.count, .output) }
 
+  /// An output that starts as an input's content.
+  func output(_ name: String, updating input: BufferID) -> BufferID {
+    let start = buffers[input.index]
+    buffers.append(Kernel.Buffer(name, start.dtype, start.count, .output, updates: input))
+    return BufferID(buffers.count - 1)
+  }
+
   /// The element at a position, in its compute type.
   func load(_ buffer: BufferID, _ at: Position, where condition: Scalar? = nil) -> Scalar {
     .load(buffer, ScalarType(buffers[buffer.index].dtype), at, guard: condition)

@@ -65,7 +65,7 @@ extension Scalar {
   var wide: Scalar { type == .i64 ? self : .convert(self, .i64) }
 
   /// `0 <= self < limit`, for an i64.
-  func isWithin(_ limit: Int) -> Scalar {
+  public func isWithin(_ limit: Int) -> Scalar {
     let low = Scalar.compare(.greaterOrEqual, self, .integer(0, .i64))
     return .binary(.and, low, .compare(.less, self, .integer(Int64(limit), .i64)))
   }

@@ -8,7 +8,8 @@ import Training
 struct TextOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A text file (gzip is unpacked), a folder of them, or dict-gcide, Debian's English dictionary; for images, digits or a folder.", valueName: "file"))
+      "A text file (gzip is unpacked), a folder of them, dict-gcide, Debian's English dictionary, or cfg3f, sentences of "
+        + "a grammar (cfg3f:20000 for so many); for images, digits or a folder.", valueName: "file"))
   var data: String
   @Option(
     help: ArgumentHelp(
@@ -29,6 +30,7 @@ struct TextOptions: ParsableArguments {
     var chosen: Tokenizer = ids == nil ? .bytes : .numbers
     if let tokenizer { chosen = .bytePairs(try BytePairTokenizer(tokenizer)) } else if let checkpoint { chosen = checkpoint.tokenizer }
     if let ids { return try TextData(ids: data, ids, tokenizer: chosen) }
+    if tokenizer == nil, separator == nil, let sentences = try TextData(grammar: data) { return sentences }
     return try TextData(
       data, tokenizer: chosen, boundary: try TextData.boundary(of: config),
       separator: separator?.replacingOccurrences(of: "\\n", with: "\n").replacingOccurrences(of: "\\t", with: "\t"))

@@ -102,6 +102,7 @@ struct Train: ParsableCommand {
     if let given = self.steps { steps = given }
     let configuration = try TrainingConfiguration(
       json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
+    for note in configuration.notes { say("note: \(note)") }
     if let checkpoint { try hold(checkpoint.state) }
     let source = try source(for: configuration, continuing: checkpoint)
     let trainer: Trainer

@@ -29,14 +29,21 @@ struct Bench {
     let (executable, coldSeconds) = try build()
 
     let file = try inputs.map { path throws(Diagnostic) in try TensorFile(path) }
-    for number in program.function.parameters.indices {
+    let renewals = try program.renewals(from: file)
+    for number in program.function.parameters.indices where !renewals.contains(where: { $0.parameter == number }) {
       try executable.write(try program.value(of: number, from: file), to: number)
     }
-    let found = try evidence(workload, executable)
+    var runs = 0
+    func run() throws(Diagnostic) {
+      for renewal in renewals { try executable.write(renewal.values[runs % renewal.values.count], to: renewal.parameter) }
+      try executable.run()
+      runs += 1
+    }
+    let found = try evidence(workload, executable, run)
     if let outputs { try TensorFile.write(found, to: outputs) }
 
-    for _ in 0..<2 { try executable.run() }
-    let timings = try Timings(repetitions: repetitions, seconds: seconds) { () throws(Diagnostic) in try executable.run() }
+    for _ in 0..<2 { try run() }
+    let timings = try Timings(repetitions: repetitions, seconds: seconds, run)
     let peak = ProcessUsage.peakBytes
     var measurement = Measurement(
       name: workload.name, timings: timings, leastBytes: program.leastBytes,
@@ -57,10 +64,12 @@ struct Bench {
   }
 
   /// Runs from the start, and gives what shows that the numbers are right.
-  private func evidence(_ workload: Workload, _ executable: any Executable) throws(Diagnostic) -> [String: HostTensor] {
+  private func evidence(
+    _ workload: Workload, _ executable: any Executable, _ run: () throws(Diagnostic) -> Void
+  ) throws(Diagnostic) -> [String: HostTensor] {
     switch workload.evidence {
     case .results:
-      try executable.run()
+      try run()
       var found: [String: HostTensor] = [:]
       for (number, name) in executable.function.resultNames.enumerated() {
         found[name.hasPrefix("grad/") ? name : "output/\(name)"] = try executable.result(number)
@@ -70,10 +79,18 @@ struct Bench {
       guard let loss = executable.resultNumber("loss") else { preconditionFailure("a training step has a loss") }
       var losses: [Double] = []
       for _ in 0..<count {
-        try executable.run()
+        try run()
         losses.append(try executable.result(loss).doubles[0])
       }
       return ["output/losses": try HostTensor(TensorType(.f32, [count]), doubles: losses)]
+    case .steps(let count, let names):
+      for _ in 0..<count { try run() }
+      var found: [String: HostTensor] = [:]
+      for name in names {
+        guard let number = executable.resultNumber(name) else { preconditionFailure("the workload has a result '\(name)'") }
+        found[name.hasPrefix("grad/") ? name : "output/\(name)"] = try executable.result(number)
+      }
+      return found
     }
   }
 }

@@ -16,12 +16,14 @@ struct Workload: Sendable {
     case results
     /// The result `loss` of the first runs of a training step.
     case losses(Int)
+    /// Some results of the last of so many runs.
+    case steps(Int, results: [String])
   }
 
   /// Every workload, by name. A new one is a file in `Workloads` and its place here.
   static let all: [Workload] = [
     .hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .productKeyForward,
-    .productKeyTrain, .ultraMemoryForward, .raceForward, .raceTrain, .topK,
+    .productKeyTrain, .ultraMemoryForward, .overEncodingStep, .raceForward, .raceTrain, .topK,
   ]
 }
 
@@ -32,9 +34,39 @@ struct WorkloadProgram: Sendable {
   let parameters: [Parameter]
   /// Inputs of integers are below this.
   let vocabulary: Int
+  /// Parameters of the function that hold other integers in every run.
+  var renewed: [String] = []
 
-  /// The least a run moves: each parameter and result of the function once.
-  var leastBytes: Int { (function.parameters + function.results).reduce(0) { $0 + function.type(of: $1).bytes } }
+  /// The least a run moves, where that is not each parameter and result of the function once.
+  var leastTraffic: Int?
+  var leastBytes: Int { leastTraffic ?? (function.parameters + function.results).reduce(0) { $0 + function.type(of: $1).bytes } }
+
+  /// How many different values a renewed parameter takes, one after the other.
+  static let batches = 64
+
+  /// The values of the renewed parameters, run by run: from the file, where they are `batches/NAME` with one more axis, or
+  /// made up.
+  func renewals(from file: TensorFile?) throws(Diagnostic) -> [(parameter: Int, values: [HostTensor])] {
+    var renewals: [(parameter: Int, values: [HostTensor])] = []
+    for (number, parameter) in function.parameters.enumerated() where renewed.contains(function.name(of: parameter)) {
+      let type = function.type(of: parameter)
+      let name = "batches/" + function.name(of: parameter)
+      var integers: [Int64]
+      if let file {
+        let given = file.entry(name)?.shape.first ?? 0
+        integers = try file.tensor(name, as: TensorType(type.dtype, [given] + type.shape)).integers
+      } else {
+        var random = SplitMix64(seed: UInt64(number))
+        integers = (0..<type.count * Self.batches).map { _ in Int64(random.next() % UInt64(vocabulary)) }
+      }
+      var values: [HostTensor] = []
+      for start in stride(from: 0, to: integers.count, by: max(1, type.count)) {
+        values.append(try HostTensor(type, integers: Array(integers[start..<start + type.count])))
+      }
+      renewals.append((number, values))
+    }
+    return renewals
+  }
 
   /// The value of a parameter of the function: from the file, or made up in the same way every time.
   func value(of number: Int, from file: TensorFile?) throws(Diagnostic) -> HostTensor {

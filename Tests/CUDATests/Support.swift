@@ -81,6 +81,7 @@ struct Sample: CustomTestStringConvertible {
       let memory = UnsafeMutableRawPointer.allocate(byteCount: max(buffer.bytes, 1), alignment: 64)
       memory.initializeMemory(as: UInt8.self, repeating: 0xff, count: buffer.bytes)
       if buffer.role == .input, let input = rest.next() { memory.copyMemory(from: input.memory, byteCount: buffer.bytes) }
+      if let start = buffer.updates { memory.copyMemory(from: memories[start.index], byteCount: buffer.bytes) }
       memories.append(memory)
     }
     defer { for memory in memories { memory.deallocate() } }
@@ -106,6 +107,7 @@ extension Sample {
         let bytes = input.memory
         try copy(bytes, to: memory, on: stream)
       }
+      if let start = buffer.updates { try copy(inputs[start.index].memory, to: memory, on: stream) }
       memories.append(memory)
     }
     var addresses = memories.map(\.address)

@@ -25,12 +25,64 @@ import Testing
     (#""residual": {"kind": "hyper", "iterations": 3}"#, 2, 62, "'residual': unknown key \"iterations\""),
     (#""residual": {"kind": "frac", "rate": 5}"#, 2, 69, "'rate' wants a divisor of the width 32, got 5"),
     (#""residual": 7"#, 2, 44, "'residual' wants an object, got 7"), (#""mode": "run""#, 2, 40, "'mode' wants one of \"train\", \"infer\""),
+    (#""embedding": {"kind": "over-encoding", "orders": 0}"#, 2, 81, "'orders' wants an integer from 1"),
+    (#""embedding": {"kind": "over-encoding", "orders": 5, "slices": 9}"#, 2, 94, "'slices' wants at most 32 tables to share the width, got 36"),
+    (#""embedding": {"kind": "byte-hash"}"#, 2, 45, "'embedding' wants a key 'rows'"),
+    (#""embedding": {"kind": "byte-hash", "rows": 5, "first": 4, "last": 3}"#, 2, 98, "'last' wants an order of at least 4, got 3"),
+    (#""engram": {"layers": [0, 0], "rows": 7, "row_width": 4}"#, 2, 53, "'layers' names a block twice"),
+    (#""engram": {"layers": [2], "rows": 7, "row_width": 4}"#, 2, 54, "'layers' wants integers from 0 to 1, got 2"),
+    (#""residual": {"kind": "frac"}, "engram": {"layers": [0]}"#, 2, 72, "'engram' wants whole residual streams"),
+    (#""prediction": {"kind": "multi-token", "depth": 0}"#, 2, 79, "'depth' wants an integer from 1"),
     (#""optimizer": {"schedule": "cosine"}"#, 2, 45, "'total' wants the last step of the cosine"),
   ])
   func errors(_ keys: String, _ line: Int, _ column: Int, _ message: String) {
     let error = #expect(throws: Diagnostic.self) { _ = try program(keys) }
     #expect(error?.location == Location(file: "config.json", line: line, column: column))
     #expect(error?.message.contains(message) == true, "\(String(describing: error))")
+  }
+
+  @Test("row numbers that do not fit 64 bits are an error")
+  func largeRows() throws {
+    let text = #"{"architecture": "language-model", "vocabulary": 1099511627776, KEYS, "width": 4, "layers": 0, "heads": 1, "feed_forward": {"hidden": 4}}"#
+    let error = #expect(throws: Diagnostic.self) {
+      _ = try program(#""embedding": {"kind": "over-encoding", "rows": 109951162777}"#, in: text)
+    }
+    #expect(error?.message.contains("wants row numbers that fit 64 bits") == true)
+  }
+
+  @Test("ids of no token are an error before anything runs")
+  func ids() throws {
+    let program = try program(#""tied": true"#)
+    let ids = try HostTensor(.i64(1, 3), integers: [0, 61, 2])
+    let error = #expect(throws: Diagnostic.self) { try program.check(ids, for: "tokens") }
+    #expect(error?.message == "the input 'tokens' wants ids below 61, got 61 at element 1")
+    try program.check(HostTensor(.i64(1, 3), integers: [0, 60, -1]), for: "targets")
+  }
+
+  @Test("tables' rows may be left out, and what they collide on is said")
+  func rows() throws {
+    let program = try program(#""embedding": {"kind": "over-encoding"}"#)
+    let table = try #require(program.parameters.first { $0.name == "embed.tables.0.weight" })
+    #expect(table.type.shape[0] == Int((61 * 16.618_034).rounded()))
+    #expect(program.configuration.notes.count == 1)
+  }
+
+  /// The lengths in the specification's table, which a search over all short vectors confirms.
+  @Test("the shortest collision is that of the lattice", arguments: [
+    (50280, 3_200_000, 0.58), (50280, 3_217_920, 0.04), (50280, 1_533_540, 0.05), (100_278, 12_800_000, 1.03),
+    (32000, 12_800_000, 0.11), (128_000, 12_800_000, 0.03), (129_280, 12_800_000, 0.36), (163_840, 16_476_898, 0.85),
+    (131_072, 10_223_617, 0.02), (4096, 12_800_000, 0.87),
+  ])
+  func collisions(vocabulary: Int, rows: Int, length: Double) {
+    #expect(abs(HashedRows.collisionLength(base: vocabulary, rows: rows) - length) < 0.006)
+  }
+
+  @Test("golden rows have no short collisions", arguments: [256, 2048, 32000, 50280, 128_000, 151_936])
+  func golden(vocabulary: Int) {
+    for multiple in [2, 16, 64, 128] {
+      let rows = HashedRows.golden(vocabulary: vocabulary, multiple: multiple)
+      #expect(HashedRows.collisionLength(base: vocabulary, rows: rows) > 0.75)
+    }
   }
 
   private static let mixtureModel = """

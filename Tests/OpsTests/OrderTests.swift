@@ -93,9 +93,8 @@ import Testing
     let kept = merged[0].integers.prefix { $0 >= 0 }
     #expect(Array(kept) == Set(ids.filter { $0 >= 0 }).sorted())
     #expect(merged[0].integers.dropFirst(kept.count).allSatisfy { $0 == -1 })
-    let rows = TensorType(.f32, [count, 3], rows: count)
-    let whole = MergeRows().reference([Literal(rows, ids: ids, values: values.doubles)])[0]
-    #expect(whole.ids == merged[0].integers && whole.doubles == merged[1].doubles)
+    let wanted = MergeRows().reference([Literal(.i64(count), integers: ids), values])
+    #expect(wanted[0] == merged[0] && wanted[1].doubles == merged[1].doubles)
   }
 
   @Test("merging works at the limits of numbers")

@@ -3,22 +3,36 @@ import Ops
 import Rewriting
 
 extension Pass {
-  /// Multiplies and sums the rows of a table as they are read, so that they are never written side by side.
+  /// Brings lookups in tables, and the updates of tables, into the forms that read and write each row once.
   ///
   ///     %0 = gather %table, %ids : f32[2048, 128, 256]
   ///     %1 = contract %weights, %0 {equation = "nk,nkd->nd"}
   /// ->
   ///     %1 = gather_sum %table, %ids, %weights
   ///
-  /// Likewise the gradient of the weights, `contract %dy, %0 {equation = "nd,nkd->nk"}`, which becomes `gather_dot`. It is
-  /// done for a gather if it can be done for all that reads the rows.
+  /// Rows that are multiplied and summed are so as they are read (`LookupMatch`); rows of several tables stand side by side
+  /// in one product (`Lookups`); rows that go back to their table do so each by itself (`TableUpdates`).
   package static let fuseMemoryLookup = Pass("fuse-memory-lookup", function: { (function, context) throws(Diagnostic) in
-    let uses = Uses(function)
+    try function.rewrite(Pattern.memoryLookups, &context)
+    try function.sumLookedUpRows(&context)
+  })
+}
+
+extension Pattern {
+  static let memoryLookups: [Pattern] = [distinctRows, mergedColumns, denseFromMerged, sumOfLookups]
+}
+
+extension Function {
+  /// Makes a contraction of gathered rows one operation with the gather; likewise the gradient of the weights, `contract %dy,
+  /// %0 {equation = "nd,nkd->nk"}`, which becomes `gather_dot`. It is done for a gather if it can be done for all that reads
+  /// the rows.
+  fileprivate mutating func sumLookedUpRows(_ context: inout PassContext) throws(Diagnostic) {
+    let uses = Uses(self)
     var fused: [Int: LookupMatch] = [:]
-    for (number, operation) in function.operations.enumerated() where operation.op is Gather {
-      let bytes = function.type(of: operation.results[0]).bytes
+    for (number, operation) in operations.enumerated() where operation.op is Gather {
+      let bytes = type(of: operation.results[0]).bytes
       do throws(Violation) {
-        let matches = try LookupMatch.all(ofRowsMadeBy: number, in: function, uses)
+        let matches = try LookupMatch.all(ofRowsMadeBy: number, in: self, uses)
         guard context.allows() else { break }
         fused.merge(matches) { first, _ in first }
         context.count("lookups")
@@ -27,16 +41,16 @@ extension Pass {
       }
     }
     guard !fused.isEmpty else { return }
-    let operations = function.operations
-    function.operations = []
-    for (number, operation) in operations.enumerated() {
+    let before = operations
+    operations = []
+    for (number, operation) in before.enumerated() {
       if let match = fused[number] {
-        try match.emit(into: &function, for: operation)
+        try match.emit(into: &self, for: operation)
       } else {
-        function.operations.append(operation)
+        operations.append(operation)
       }
     }
-    function.removeDeadOperations()
-    function.compact()
-  })
+    removeDeadOperations()
+    compact()
+  }
 }

@@ -83,9 +83,9 @@ struct RowClusters {
 
   func own(_ number: Int) -> Set<Int> { ownRows[number] }
 
-  /// The rows for which a value made by `producer` stays inside a region (it is no sum over rows).
+  /// The rows for which a value made by `producer` stays inside a region.
   private func inside(_ producer: Int, _ rows: Set<Int>) -> Set<Int> {
-    rows.filter { !RowShapes.sums(function.operations[producer].op, operandTypes[producer], rows: $0) }
+    rows.filter { !RowShapes.leaves(function.operations[producer].op, operandTypes[producer], rows: $0) }
   }
 
   // MARK: Placing
@@ -166,10 +166,16 @@ struct RowClusters {
 
   /// How many last axes of the widest value of a cluster lie in one of so many rows.
   private func planes(of cluster: Int, rows: Int) -> Int {
-    let values = clusters[cluster].members.flatMap { function.operations[$0].operands + function.operations[$0].results }
-    let widest = values.map { function.type(of: $0) }.max { $0.count < $1.count }
+    let widest = rowTypes(of: cluster).max { $0.count < $1.count }
     guard let widest, let last = widest.shape.last else { return 1 }
     return widest.count / max(1, rows * last)
+  }
+
+  private func rowTypes(of cluster: Int) -> [TensorType] {
+    clusters[cluster].members.flatMap { member in
+      let operation = function.operations[member]
+      return RowShapes.rowTypes(operation.op, operandTypes[member], operation.results.map { function.type(of: $0) })
+    }
   }
 
   private mutating func join(_ number: Int, _ cluster: Int, _ rows: Set<Int>) {
@@ -212,9 +218,7 @@ struct RowClusters {
   /// loops, or else as many as there are.
   func rows(of cluster: Int) -> Int {
     let candidates = clusters[cluster].rows.sorted(by: >)
-    let widest = clusters[cluster].members.flatMap { member in
-      function.operations[member].results.map { function.type(of: $0) } + operandTypes[member]
-    }.max { $0.count < $1.count }
+    let widest = rowTypes(of: cluster).max { $0.count < $1.count }
     guard let widest, let last = widest.shape.last else { return candidates.first ?? 1 }
     if candidates.first == widest.count, widest.rank == 1 { return widest.count }
     return candidates.first { rows in

@@ -35,6 +35,7 @@ struct RowShapes {
   static func own(_ op: any TensorOp, _ operands: [TensorType], _ results: [TensorType]) -> Set<Int> {
     guard results.count == 1, results[0].rows == nil, results[0].count > 0, operands.allSatisfy({ $0.rows == nil && $0.count > 0 })
     else { return [] }
+    if let scatter = op as? ScatterRows { return scatteredRows(scatter, operands) }
     guard case .formula = op.lower(operands) else { return [] }
     let result = results[0]
     if let reduce = op as? Reduce {
@@ -50,6 +51,14 @@ struct RowShapes {
       return contractRows(contract, operands, result)
     }
     return prefixes(result.shape).filter(affordable(result))
+  }
+
+  /// Rows that go each to a place of its own in a table end a region: one for each pair of number and row.
+  private static func scatteredRows(_ op: ScatterRows, _ operands: [TensorType]) -> Set<Int> {
+    let values = operands[2]
+    // Shorter rows would be lanes themselves, and lanes cannot go to places of their own.
+    guard op.isDistinct, values.rank == 2, values.shape[1] >= 16, values.dtype.isFloat else { return [] }
+    return [values.shape[0]].filter { $0 > 1 && affordable(values)($0) }.reduce(into: []) { $0.insert($1) }
   }
 
   private static func contractRows(_ op: Contract, _ operands: [TensorType], _ result: TensorType) -> Set<Int> {
@@ -106,6 +115,7 @@ struct RowShapes {
       return prefixes(kept.map { operand.shape[$0] }).union(prefixes(summed.map { operand.shape[$0] }))
     case is Gather:
       return number == 0 ? [] : prefixes(operand.shape)
+    case is ScatterRows: return number == 0 ? [] : [operand.shape[0]]
     case is GatherElements: return prefixes(operand.shape.dropLast())
     default:
       return operand.shape == result.shape ? prefixes(result.shape) : []
@@ -115,6 +125,20 @@ struct RowShapes {
   /// Whether the op sums over rows when cut into `rows`: its result then leaves the region.
   static func sums(_ op: any TensorOp, _ operands: [TensorType], rows: Int) -> Bool {
     leadingAxes(reducedBy: op, operands, rows: rows) != nil
+  }
+
+  /// Whether what the op makes leaves the region that makes it: sums over its rows, and tables it changes rows of.
+  static func leaves(_ op: any TensorOp, _ operands: [TensorType], rows: Int) -> Bool {
+    op is ScatterRows || sums(op, operands, rows: rows)
+  }
+
+  /// The types that say how a row of the op is laid out: all but tables, of which it only takes or changes some rows.
+  static func rowTypes(_ op: any TensorOp, _ operands: [TensorType], _ results: [TensorType]) -> [TensorType] {
+    switch op {
+    case is Gather: Array(operands.dropFirst()) + results
+    case is ScatterRows: Array(operands.dropFirst())
+    default: operands + results
+    }
   }
 
   /// Operations that cost nothing to repeat where they are read: they only place or make up elements.

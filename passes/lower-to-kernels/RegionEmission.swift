@@ -1,4 +1,5 @@
 import IR
+import Ops
 
 extension RegionLowering {
   /// One element or plane of a result, and where it goes.
@@ -7,13 +8,16 @@ extension RegionLowering {
     let position: Position
     let value: Scalar
     let isLane: Bool
-    let phase: Int
+    var phase: Int
+    /// Where present, nothing is stored unless it holds.
+    var condition: Scalar?
   }
 
   /// The kernel of the region.
   func kernel() throws(Violation) -> Kernel {
     var stores: [Store] = []
     var reduced: [Value: BufferID] = [:]
+    var updated: [BufferID: BufferID] = [:]
     for (number, result) in function.results.enumerated() {
       let buffer = BufferID(function.parameters.count + number)
       if layout.isRowReduced(result) {
@@ -23,6 +27,12 @@ extension RegionLowering {
         continue
       }
       guard layout.buffer(of: result) == nil else { throw "returns its own parameter" }
+      if let scatter = layout.scatter(making: result) {
+        guard let table = layout.buffer(of: scatter.operands[0]) else { throw "changes rows of what it computes itself" }
+        updated[buffer] = table
+        stores += try self.stores(of: scatter, to: buffer)
+        continue
+      }
       let isLaned = layout.isLaned(result) || layout.rowsAreLanes
       for element in 0..<layout.elements(of: result) {
         let value = self.element(result, element)
@@ -34,15 +44,56 @@ extension RegionLowering {
     }
     if let refusal { throw refusal }
     guard nodes.count <= 30_000 else { throw "one row takes \(nodes.count) steps" }
-    return build(stores, reduced)
+    separate(&stores)
+    return build(stores, reduced, updated)
   }
 
-  private func build(_ stores: [Store], _ reduced: [Value: BufferID]) -> Kernel {
+  /// The stores of rows to places in a table; a row that goes nowhere is not computed any further.
+  private func stores(of scatter: Operation, to buffer: BufferID) throws(Violation) -> [Store] {
+    let (table, values) = (function.type(of: scatter.operands[0]), scatter.operands[2])
+    guard layout.isLaned(values) else { throw "puts rows into a table that are no planes" }
+    let place = position(read(scatter.operands[1], 0))
+    let isPlace = folded(Scalar.position(place).isWithin(table.shape[0]))
+    return (0..<layout.elements(of: values)).map { plane in
+      let value = read(values, plane)
+      return Store(
+        buffer: buffer, position: place * table.shape[1] + layout.lanePosition + plane * layout.lanes, value: value,
+        isLane: true, phase: max(phase(of: value), phase(of: isPlace)), condition: isPlace)
+    }
+  }
+
+  /// Gives stores under a condition phases of their own, in which they all have the same one.
+  private func separate(_ stores: inout [Store]) {
+    let conditions = stores.compactMap(\.condition).reduce(into: [Scalar]()) { if !$0.contains($1) { $0.append($1) } }
+    var busy = stores.filter { $0.condition == nil && $0.isLane }.map(\.phase).max() ?? -1
+    for reduction in rowReductions { busy = reduction.contributions.reduce(busy) { max($0, $1.phase) } }
+    for node in nodes { busy = node.contributions.reduce(busy) { max($0, $1.phase) } }
+    for condition in conditions {
+      let members = stores.indices.filter { stores[$0].condition == condition }
+      let first = max(busy + 1, members.map { stores[$0].phase }.max() ?? 0)
+      for member in members { stores[member].phase = first }
+      busy = first
+    }
+  }
+
+  /// An element or plane of the current row of a value, whether computed or read.
+  private func read(_ value: Value, _ element: Int) -> Scalar {
+    guard layout.buffer(of: value) != nil || layout.freeOperation(making: value) != nil else {
+      return self.element(value, element)
+    }
+    return self.element(value, at: layout.offset(of: element, of: value))
+  }
+
+  private func build(
+    _ stores: [Store], _ reduced: [Value: BufferID], _ updated: [BufferID: BufferID]
+  ) -> Kernel {
     var buffers = function.parameters.enumerated().map { number, value in
       Kernel.Buffer("i\(number)", function.type(of: value).dtype, function.type(of: value).count, .input)
     }
     buffers += function.results.enumerated().map { number, value in
-      Kernel.Buffer("o\(number)", function.type(of: value).dtype, function.type(of: value).count, .output)
+      Kernel.Buffer(
+        "o\(number)", function.type(of: value).dtype, function.type(of: value).count, .output,
+        updates: updated[BufferID(function.parameters.count + number)])
     }
     // Sums over rows are first made piece by piece.
     var partial: [Value: BufferID] = [:]
@@ -54,7 +105,15 @@ extension RegionLowering {
       buffers.append(Kernel.Buffer("w\(partial.count - 1)", dtype, layout.pieces * type.count, .workspace))
     }
 
-    var plan = PhasePlan(self, stores: stores.map { ($0.value, $0.isLane, $0.phase, $0.buffer, $0.position) })
+    var plan = PhasePlan(self)
+    for store in stores {
+      plan.root(store.value, in: store.phase)
+      if let condition = store.condition {
+        plan.guarded(store.phase, by: condition)
+      } else if store.isLane {
+        plan.keep(store.value, in: store.buffer, at: store.position)
+      }
+    }
     for reduction in rowReductions {
       for contribution in reduction.contributions { plan.root(contribution.value, in: contribution.phase) }
     }
@@ -111,7 +170,9 @@ extension RegionLowering {
           }
         }
       }
-      if !loop.isEmpty { row.append(vectorLoop(loop)) }
+      guard !loop.isEmpty else { continue }
+      let lanes = vectorLoop(loop)
+      row.append(plan.condition(of: phase).map { .conditional($0, [lanes]) } ?? lanes)
     }
 
     var body: [Statement] = []
@@ -198,22 +259,34 @@ struct PhasePlan {
   private var saved: [Int: Int] = [:]
   private var firstLocal = 0
 
-  init(_ lowering: RegionLowering, stores: [(value: Scalar, isLane: Bool, phase: Int, buffer: BufferID, position: Position)]) {
+  /// Phases that run under a condition.
+  private var conditions: [Int: Scalar] = [:]
+
+  init(_ lowering: RegionLowering) {
     self.lowering = lowering
     reached = [Bool](repeating: false, count: lowering.nodes.count)
-    let parameters = lowering.function.parameters.count
-    for store in stores {
-      if store.isLane, case .variable(let variable) = store.value, lowering.nodes[variable.id].isLane,
-        lowering.function.type(of: lowering.function.results[store.buffer.index - parameters]).dtype == .f32
-      {
-        stored[variable.id] = (store.buffer, store.position)
-      }
-      root(store.value, in: store.phase, isLane: store.isLane)
-    }
   }
 
+  /// Notes that a lane value stands in a result, from which it can be read again if nothing is lost there.
+  mutating func keep(_ value: Scalar, in buffer: BufferID, at position: Position) {
+    let results = lowering.function.results
+    let result = results[buffer.index - lowering.function.parameters.count]
+    guard case .variable(let variable) = value, lowering.nodes[variable.id].isLane,
+      lowering.function.type(of: result).dtype == .f32
+    else { return }
+    stored[variable.id] = (buffer, position)
+  }
+
+  /// Notes that all of a phase's lanes run only where a condition holds.
+  mutating func guarded(_ phase: Int, by condition: Scalar) {
+    conditions[phase] = condition
+    reach(condition)
+  }
+
+  func condition(of phase: Int) -> Scalar? { conditions[phase] }
+
   /// Notes that a phase uses an expression.
-  mutating func root(_ value: Scalar, in phase: Int, isLane: Bool = true) {
+  mutating func root(_ value: Scalar, in phase: Int) {
     while roots.count <= phase { roots.append([]) }
     lastPhase = max(lastPhase, phase)
     reach(value)
@@ -308,7 +381,12 @@ struct PhasePlan {
       .define(Variable(id, lowering.nodes[id].type), .load(place.0, .f32, place.1, guard: nil))
     }
     for id in computed[phase] {
-      statements.append(.define(Variable(id, lowering.nodes[id].type), lowering.nodes[id].expression))
+      var expression = lowering.nodes[id].expression
+      // What is known to hold here need not be asked again.
+      if case .load(let buffer, let type, let at, let condition?) = expression, condition == conditions[phase] {
+        expression = .load(buffer, type, at, guard: nil)
+      }
+      statements.append(.define(Variable(id, lowering.nodes[id].type), expression))
     }
     for (number, id) in savedNodes.enumerated() where lowering.nodes[id].phase == phase {
       statements.append(

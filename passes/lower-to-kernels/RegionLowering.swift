@@ -146,6 +146,14 @@ final class RegionLowering: ElementSource {
     return .select(needed, read, zero(type.dtype))
   }
 
+  /// The element at an offset of a value that is no operation of the region: what is read, or made on the spot.
+  func element(_ value: Value, at offset: Position) -> Scalar {
+    let type = function.type(of: value)
+    if let buffer = layout.buffer(of: value) { return load(buffer, type.dtype, offset, nil) }
+    guard let free = layout.freeOperation(making: value) else { return refuse("a value is neither read nor made up") }
+    return inlined(free, at: Position.position(of: offset, in: type.shape), where: nil)
+  }
+
   /// An element of what a free operation makes: its formula on the spot, wherever the position lies.
   private func inlined(_ operation: Operation, at position: [Position], where condition: Scalar?) -> Scalar {
     let operands = operation.operands.map { function.type(of: $0) }

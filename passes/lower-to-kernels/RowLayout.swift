@@ -1,6 +1,37 @@
 import IR
 import Ops
 
+/// How much a row holds, from the types of a region's values.
+private struct RowWidth {
+  let rows: Int
+  /// Elements of a row of the widest value, and its last axis as far as it lies in one row.
+  private(set) var largest = 1
+  private var last = Int.max
+  private var lasts: Set<Int> = []
+
+  init(rows: Int) { self.rows = rows }
+
+  mutating func widen(_ type: TensorType) {
+    guard type.count % rows == 0, let extent = type.shape.last else { return }
+    let inner = type.count / rows
+    let axis = min(extent, inner)
+    lasts.insert(axis)
+    if inner > largest {
+      largest = inner
+      last = axis
+    } else if inner == largest, largest > 1 {
+      last = min(last, axis)
+    }
+  }
+
+  /// Lanes are the last axis of the widest value, or of a narrower one that divides it: then rows of tables that are put
+  /// together are planes of the whole.
+  var lanes: Int {
+    let parts = lasts.filter { $0 >= 16 && $0 < last && last % $0 == 0 && largest / $0 <= RowShapes.mostPlanes }
+    return parts.min() ?? last
+  }
+}
+
 /// Where the elements of a region's values lie, seen from one row.
 struct RowLayout {
   let function: Function
@@ -25,6 +56,7 @@ struct RowLayout {
   private let inputs: [Value: Int]
   private let free: [Value: Operation]
   private let rowReduced: Set<Value>
+  private let scattered: [Value: Operation]
 
   init(_ function: Function, rows: Int) throws(Violation) {
     self.function = function
@@ -35,29 +67,34 @@ struct RowLayout {
       uniqueKeysWithValues: function.operations
         .filter { RowShapes.isFree($0.op) && !returned.contains($0.results[0]) }.map { ($0.results[0], $0) })
     var rowReduced: Set<Value> = []
-    var largest = 1
-    var last = Int.max
+    var scattered: [Value: Operation] = [:]
+    var width = RowWidth(rows: rows)
     for operation in function.operations where free[operation.results[0]] == nil {
       let result = operation.results[0]
       let operands = operation.operands.map { function.type(of: $0) }
       if leadingAxes(reducedBy: operation.op, operands, rows: rows) != nil {
         rowReduced.insert(result)
         for operand in operation.operands where !rowReduced.contains(operand) {
-          Self.widen(function.type(of: operand), rows, &largest, &last)
+          width.widen(function.type(of: operand))
         }
+      } else if operation.op is ScatterRows {
+        scattered[result] = operation
+        width.widen(function.type(of: operation.operands[2]))
       } else {
         try require(
           function.type(of: result).count % rows == 0, "\(function.type(of: result)) does not fall into \(rows) rows")
-        Self.widen(function.type(of: result), rows, &largest, &last)
+        width.widen(function.type(of: result))
         for operand in operation.operands where inputs[operand] != nil && operand != result {
           if operation.op is Reduce || operation.op is Contract {
-            Self.widen(function.type(of: operand), rows, &largest, &last)
+            width.widen(function.type(of: operand))
           }
         }
       }
     }
     self.rowReduced = rowReduced
-    rowsAreLanes = last < 8 || largest < 8
+    self.scattered = scattered
+    let last = width.lanes
+    rowsAreLanes = last < 8 || width.largest < 8
     let hasSums = !rowReduced.isEmpty
     let wanted = !hasSums ? 1 : rows >= 1024 ? 16 : rows >= 64 ? 4 : 1
     if rowsAreLanes {
@@ -83,18 +120,8 @@ struct RowLayout {
     }
   }
 
-  /// Takes note of how much a row of the type holds: lanes are the last axis of the widest value.
-  private static func widen(_ type: TensorType, _ rows: Int, _ largest: inout Int, _ last: inout Int) {
-    guard type.count % rows == 0, let extent = type.shape.last else { return }
-    let inner = type.count / rows
-    let lanes = min(extent, inner)
-    if inner > largest {
-      largest = inner
-      last = lanes
-    } else if inner == largest, largest > 1 {
-      last = min(last, lanes)
-    }
-  }
+  /// The operation that puts the region's rows into a table, if that is what a value is.
+  func scatter(making value: Value) -> Operation? { scattered[value] }
 
   var sumsRows: Bool { !rowReduced.isEmpty }
   func isRowReduced(_ value: Value) -> Bool { rowReduced.contains(value) }

@@ -18,6 +18,8 @@ public struct MemoryPlan: Sendable {
   public struct Step: Sendable {
     public let kernel: String
     public let buffers: [Slot]
+    /// What is copied first, from where, to where: an output that changes a part of an input, and could not have its memory.
+    public let copies: [(from: Slot, to: Slot)]
     public let location: Location
   }
 
@@ -25,7 +27,7 @@ public struct MemoryPlan: Sendable {
   public let parameters: [Slot]
   public let results: [Slot]
   /// What is copied at the end of a run: from, to.
-  public let copies: [(Slot, Slot)]
+  public let copies: [(from: Slot, to: Slot)]
   /// Size of the arena in bytes.
   public let bytes: Int
   /// Bytes of values alone, if nothing shared memory.
@@ -37,6 +39,7 @@ public struct MemoryPlan: Sendable {
   public init(_ function: Function, in module: Module) throws(Diagnostic) {
     var storage = Storage(function)
     let kernels = Dictionary(uniqueKeysWithValues: module.kernels.map { ($0.name, $0) })
+    storage.shareUpdates(kernels)
     var pending: [(parameter: Int, result: Int)] = []
     for (parameter, result) in function.donations.sorted(by: { $0.key < $1.key }) {
       if !storage.share(parameter, result, kernels) { pending.append((parameter, result)) }
@@ -67,9 +70,10 @@ public struct MemoryPlan: Sendable {
     steps = function.operations.enumerated().compactMap { number, operation in
       guard let launch = operation.op as? Launch else { return nil }
       let own = (workspaces[number] ?? []).map { Slot(offset: offsets[$0], bytes: intervals[$0].bytes) }
+      let updates = storage.updates(of: operation, kernels).filter { storage.root($0.old) != storage.root($0.new) }
       return Step(
         kernel: launch.callee, buffers: (operation.operands + operation.results).map(slot) + own,
-        location: operation.location)
+        copies: updates.map { (slot($0.old), slot($0.new)) }, location: operation.location)
     }
     parameters = function.parameters.map(slot)
     results = function.results.map(slot)
@@ -139,6 +143,42 @@ private struct Storage {
 
   func interval(of value: Value) -> Int { root(value) }
 
+  /// The results of a launch that start as an operand's content, with that operand.
+  func updates(of operation: Operation, _ kernels: [String: Kernel]) -> [(old: Value, new: Value)] {
+    guard let launch = operation.op as? Launch, let kernel = kernels[launch.callee] else { return [] }
+    let outputs = kernel.buffers.filter { $0.role == .output }
+    return zip(operation.results, outputs).compactMap { result, buffer in
+      buffer.updates.map { (operation.operands[$0.index], result) }
+    }
+  }
+
+  /// Makes results that change a part of a value take over its memory, where nobody wants the old value any more.
+  mutating func shareUpdates(_ kernels: [String: Kernel]) {
+    let kept = Set((function.parameters + function.results).map { root($0) })
+    for (number, operation) in function.operations.enumerated() {
+      for (old, new) in updates(of: operation, kernels) {
+        let (from, into) = (root(new), root(old))
+        guard from != into, !kept.contains(into), !operation.results.contains(where: { root($0) == into }) else { continue }
+        let isReadLater = function.operations[(number + 1)...].contains { later in
+          later.operands.contains { root($0) == into }
+        }
+        guard !isReadLater, canWrite(new, over: into, operation, kernels) else { continue }
+        owner[from] = into
+      }
+    }
+  }
+
+  /// Whether the kernel of a launch reads what is in a place only where it then writes the result.
+  private func canWrite(_ result: Value, over place: Int, _ operation: Operation, _ kernels: [String: Kernel]) -> Bool {
+    guard let launch = operation.op as? Launch, let kernel = kernels[launch.callee],
+      let number = operation.results.firstIndex(of: result)
+    else { return false }
+    let output = BufferID(launch.parameters.count + number)
+    return operation.operands.enumerated().allSatisfy { input, operand in
+      root(operand) != place || kernel.updatesInPlace(BufferID(input), output)
+    }
+  }
+
   /// Makes a result take over a parameter's memory; false if some launch would then read what it must not.
   mutating func share(_ parameter: Int, _ result: Int, _ kernels: [String: Kernel]) -> Bool {
     let (old, new) = (function.parameters[parameter], function.results[result])
@@ -146,20 +186,14 @@ private struct Storage {
     if from == into { return true }
     // A result that is itself a parameter, or the same value for two parameters, is copied.
     guard let maker = function.operations.firstIndex(where: { $0.results.contains { root($0) == from } }),
-      let launch = function.operations[maker].op as? Launch, let kernel = kernels[launch.callee],
-      !function.parameters.contains(where: { root($0) == from }),
+      let made = function.operations[maker].results.first(where: { root($0) == from }), !function.parameters.contains(where: { root($0) == from }),
       function.results.filter({ root($0) == from }).count == 1,
       !function.results.contains(where: { root($0) == into })
     else { return false }
     for (number, operation) in function.operations.enumerated() where operation.op is Launch {
       guard operation.operands.contains(where: { root($0) == into }) else { continue }
       if number > maker { return false }
-      if number == maker {
-        let output = launch.parameters.count + function.operations[maker].results.firstIndex { root($0) == from }!
-        for (input, operand) in operation.operands.enumerated() where root(operand) == into {
-          guard kernel.updatesInPlace(BufferID(input), BufferID(output)) else { return false }
-        }
-      }
+      if number == maker, !canWrite(made, over: into, operation, kernels) { return false }
     }
     owner[from] = into
     return true
@@ -192,6 +226,8 @@ extension Kernel {
   func updatesInPlace(_ input: BufferID, _ output: BufferID) -> Bool {
     guard buffers[input.index].count == buffers[output.index].count, buffers[input.index].dtype == buffers[output.index].dtype
     else { return false }
+    // What is not read cannot be read too late.
+    if buffers[output.index].updates == input, !KernelLoads(of: self).buffers.contains(input) { return true }
     var check = InPlaceCheck(input: input, output: output)
     check.visit(body)
     return check.isFine && check.writingBlocks <= 1
@@ -251,5 +287,35 @@ private struct InPlaceCheck {
     var parts: [Scalar] = []
     value.forEachPart { parts.append($0) }
     for part in parts { note(part, &touches, written) }
+  }
+}
+
+/// The buffers that a kernel reads.
+private struct KernelLoads {
+  private(set) var buffers: Set<BufferID> = []
+
+  init(of kernel: Kernel) { visit(kernel.body) }
+
+  private mutating func visit(_ body: [Statement]) {
+    for statement in body {
+      switch statement {
+      case .define(_, let value), .accumulate(_, _, let value), .store(_, _, let value): visit(value)
+      case .accumulator: break
+      case .loop(let loop): visit(loop.body)
+      case .conditional(let condition, let body):
+        visit(condition)
+        visit(body)
+      case .product(let product):
+        buffers.formUnion([product.a.buffer, product.b.buffer])
+        if product.accumulates { buffers.insert(product.c.buffer) }
+      }
+    }
+  }
+
+  private mutating func visit(_ value: Scalar) {
+    if case .load(let buffer, _, _, _) = value { buffers.insert(buffer) }
+    var parts: [Scalar] = []
+    value.forEachPart { parts.append($0) }
+    for part in parts { visit(part) }
   }
 }

@@ -77,7 +77,8 @@ private struct RowSplitter {
           values: try builder.emit(Concatenate(axis: 0), pairs.map(\.values))[0])
     case is MergeRows where operation.operands.count == 1:
       let rows = try pair(operation, 0)
-      let merged = try builder.emit(operation.op, [rows.ids, rows.values])
+      let table = old.type(of: operation.operands[0]).shape[0]
+      let merged = try builder.emit(MergeRows(rows: table), [rows.ids, rows.values])
       sparse[operation.results[0]] = Pair(ids: merged[0], values: merged[1])
     default:
       var operands: [Value] = []

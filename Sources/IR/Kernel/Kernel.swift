@@ -18,12 +18,16 @@ public struct Kernel: Hashable, Sendable {
     /// Elements.
     public var count: Int
     public var role: Role
+    /// Of an output: the input whose content it starts with, because the kernel changes only a part of it. Whoever
+    /// launches the kernel gives both the same memory, or copies first.
+    public var updates: BufferID?
 
-    public init(_ name: String, _ dtype: DType, _ count: Int, _ role: Role) {
+    public init(_ name: String, _ dtype: DType, _ count: Int, _ role: Role, updates: BufferID? = nil) {
       self.name = name
       self.dtype = dtype
       self.count = count
       self.role = role
+      self.updates = updates
     }
     public var bytes: Int { count * dtype.size }
   }

@@ -26,7 +26,12 @@ extension Parser {
     kernel = KernelScope()
     kernel.places = [location(of: advance())]
     let name = try symbol()
-    kernel.buffers = try list(.open, .close) { parser throws(Diagnostic) in try parser.buffer() }
+    kernel.buffers = try list(.open, .close) { parser throws(Diagnostic) in
+      let buffer = try parser.buffer()
+      // Later buffers may name this one.
+      parser.kernel.buffers.append(buffer)
+      return buffer
+    }
     for (number, buffer) in kernel.buffers.enumerated()
     where kernel.buffers[..<number].contains(where: { $0.name == buffer.name }) {
       throw source.showing(
@@ -37,7 +42,7 @@ extension Parser {
     return Kernel(name: name, buffers: kernel.buffers, body: body)
   }
 
-  /// `in %h: f32[8192]`
+  /// `in %h: f32[8192]`, `out %y: f32[8192] updates %h`
   private mutating func buffer() throws(Diagnostic) -> Kernel.Buffer {
     let roles = Kernel.Role.allCases
     guard case .word(let text) = peek.kind, let role = roles.first(where: { $0.keyword == text }) else {
@@ -55,7 +60,15 @@ extension Parser {
     guard TensorType(dtype, [count]).fitsMemory else {
       throw error("a buffer of \(count) elements is larger than any memory", at: start)
     }
-    return Kernel.Buffer(name, dtype, count, role)
+    guard peek.kind == .word("updates") else { return Kernel.Buffer(name, dtype, count, role) }
+    advance()
+    let place = peek
+    guard case .value(.named(let other)) = place.kind else { throw unexpected("the name of a buffer") }
+    advance()
+    guard let updated = kernel.buffers.firstIndex(where: { $0.name == other }) else {
+      throw error("there is no buffer '\(written("%", other))' before this one", at: place)
+    }
+    return Kernel.Buffer(name, dtype, count, role, updates: BufferID(updated))
   }
 
   /// Statements in braces; what they name ends with them.

@@ -3,7 +3,10 @@ extension Kernel: CustomStringConvertible {
   public func text() -> String {
     let canonical = canonicalized()
     let start = "kernel \(written("@", canonical.name))"
-    let header = start + list(canonical.buffers.map(\.text), "(", ")", after: start.count + 2)
+    let buffers = canonical.buffers.map { buffer in
+      buffer.text + (buffer.updates.map { " updates " + written("%", canonical.buffers[$0.index].name) } ?? "")
+    }
+    let header = start + list(buffers, "(", ")", after: start.count + 2)
     var printer = KernelPrinter(buffers: canonical.buffers.map { written("%", $0.name) })
     printer.write(canonical.body)
     return header + " {\n" + printer.lines + "}\n"

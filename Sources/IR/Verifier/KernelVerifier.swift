@@ -67,6 +67,14 @@ struct KernelVerifier {
         throw wrong("'\(name)' stands after other kinds: inputs come first, then outputs, then the rest")
       }
       last = rank
+      guard let updated = buffer.updates else { continue }
+      guard buffer.role == .output, kernel.buffers.indices.contains(updated.index) else {
+        throw wrong("'\(name)' is no output that could update another buffer")
+      }
+      let start = kernel.buffers[updated.index]
+      guard start.role == .input, start.dtype == buffer.dtype, start.count == buffer.count else {
+        throw wrong("'\(name)' wants an input of its own type and size to update, got '\(written("%", start.name))'")
+      }
     }
   }
 

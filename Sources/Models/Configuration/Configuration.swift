@@ -46,6 +46,9 @@ public struct Configuration: Sendable {
     try fields.finish()
   }
 
+  /// What people should know of the choices made, though nothing is wrong.
+  public var notes: [String] { (architecture as? LanguageModel)?.embedding.notes ?? [] }
+
   /// A network that no file describes.
   init(_ architecture: any Architecture) {
     self.architecture = architecture

@@ -51,6 +51,20 @@ enum EmbeddingChoice: Layer, Sendable {
     }
   }
 
+  /// How well the rows of hashed tables are chosen.
+  var notes: [String] {
+    guard case .overEncoding(let options, let vocabulary, _) = self, options.tables > 0 else { return [] }
+    let length = HashedRows.collisionLength(base: options.base, rows: options.rows)
+    let multiple = Double(options.rows) / Double(vocabulary)
+    let verdict = length < 0.5 ? "frequent pairs share rows with frequent ones: take other rows" : "no frequent pairs need share a row"
+    return [
+      "over-encoding: \(options.rows) rows, \(rounded(multiple)) × the vocabulary; the shortest collision of 2-grams is "
+        + "\(rounded(length))·√rows: \(verdict)"
+    ]
+  }
+
+  private func rounded(_ number: Double) -> Double { (number * 100).rounded() / 100 }
+
   /// The rows that each hashed table is asked for.
   func rows(of tokens: Tensor) -> [Tensor] {
     switch self {

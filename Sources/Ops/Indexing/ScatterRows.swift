@@ -6,7 +6,9 @@ import IR
 /// taken over, only those rows are written; else the table is copied first.
 public struct ScatterRows: TensorOp {
   public var name: String { "scatter_rows" }
-  public init() {}
+  /// No number stands twice among the ids, but for those outside of the table: then every row can be written by itself.
+  public let isDistinct: Bool
+  public init(isDistinct: Bool = false) { self.isDistinct = isDistinct }
 
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     try expect(operands, "table", "ids", "values")
@@ -38,41 +40,35 @@ public struct ScatterRows: TensorOp {
     throw Diagnostic("'scatter_rows' has no gradient", at: g.builder.location)
   }
 
-  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands, copying: true) } }
+  public func lower(_ operands: [TensorType]) -> Lowering { .kernel { kernel(operands) } }
 
-  /// The table falls into up to 16 pieces of rows; each reads all ids, and nobody else's rows, so that the result may
-  /// stand in the table's memory.
-  ///
-  /// - Parameter copying: `false` where it does stand there; then only the rows named are written.
-  public func kernel(_ operands: [TensorType], copying: Bool) -> Kernel {
+  /// Changes only the rows that are named. Those of the table fall into up to 16 ranges, each of which reads all ids, so
+  /// that of equal numbers the last is the last; distinct numbers need no such order.
+  private func kernel(_ operands: [TensorType]) -> Kernel {
     let k = KernelBuilder()
     let (table, ids) = (operands[0], operands[1])
     let width = table.shape.dropFirst().reduce(1, *)
     let (t, i, v) = (k.input("table", table), k.input("ids", ids), k.input("values", operands[2]))
-    let y = k.output("y", table)
+    let y = k.output("y", updating: t)
     let rows = table.shape[0]
-    let ranges = min(max(1, rows), 16)
-    let range = pieces(of: rows, by: ranges)
-    k.stage(below: ranges) { piece in
-      let first = piece * range
-      let copy = k.loop(below: range, limit: Position(rows) - first) { row in
-        [k.loop(below: width) { column in
-          let at = (row + first) * width + column
-          return [.store(y, at, k.load(t, at))]
-        }]
+    func replace(_ number: Position, within first: Position, _ count: Int) -> [Statement] {
+      let (define, id) = k.define(k.load(i, number).wide)
+      let low = Scalar.compare(.greaterOrEqual, .variable(id), .position(first))
+      let high = Scalar.compare(.less, .variable(id), .position(first + count))
+      let mine = Scalar.binary(.and, .binary(.and, low, high), .compare(.less, .variable(id), .int(rows)))
+      let row = k.lanes(below: width) { column in
+        [.store(y, Position(id) * width + column, k.load(v, number * width + column))]
       }
-      let replace = k.loop(below: ids.count) { number in
-        let (define, id) = k.define(k.load(i, number).wide)
-        let low = Scalar.compare(.greaterOrEqual, .variable(id), .position(first))
-        let high = Scalar.compare(.less, .variable(id), .position(first + range))
-        var mine = Scalar.binary(.and, low, high)
-        if ranges * range > rows { mine = .binary(.and, mine, .compare(.less, .variable(id), .int(rows))) }
-        let replaceRow = k.loop(below: width) { column in
-          [.store(y, Position(id) * width + column, k.load(v, number * width + column))]
-        }
-        return [define, .conditional(mine, [replaceRow])]
+      return [define, .conditional(mine, [row])]
+    }
+    if isDistinct {
+      k.stage(below: ids.count) { number in replace(number, within: Position(0), rows) }
+    } else {
+      let ranges = min(max(1, rows), 16)
+      let range = pieces(of: rows, by: ranges)
+      k.stage(below: ranges) { piece in
+        [k.loop(below: ids.count) { number in replace(number, within: piece * range, range) }]
       }
-      return copying ? [copy, replace] : [replace]
     }
     return k.kernel(name)
   }

@@ -4,32 +4,54 @@ import IR
 ///
 ///     ids = [4, 1, 4], values = [a, b, c]   ->   ids = [1, 4, −1], values = [b, a + c, 0]
 ///
-/// Slots that become free get the number −1 and zeros, at the end; pairs with negative numbers vanish into them. Takes a
-/// row-sparse tensor, or its ids and values, which is the form that has a kernel.
+/// Slots that become free get the number −1 and zeros, at the end; pairs with numbers outside of the table vanish into them.
+/// Takes a row-sparse tensor, or its ids and values, which is the form that has a kernel.
 public struct MergeRows: TensorOp {
   public var name: String { "merge_rows" }
-  public init() {}
+  /// Of ids and values: how many rows the table has, if that is known. Numbers at it and above vanish too, and less is
+  /// sorted for it.
+  public let rows: Int?
+  /// Of ids and values: the columns that are taken of the values, `columns` from `start` on; all if `nil`.
+  public let start: Int?
+  public let columns: Int?
+
+  public init(rows: Int? = nil, start: Int? = nil, columns: Int? = nil) {
+    self.rows = rows
+    self.start = start
+    self.columns = columns
+  }
+
+  /// The first column that is taken.
+  public var firstColumn: Int { start ?? 0 }
 
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     if operands.count != 2 {
       _ = try expectRows(operands)
+      try require(self == Self(), "takes columns and a number of rows with ids and values only")
       return operands
     }
     try expect(operands, "ids", "values")
     let (ids, values) = (operands[0], operands[1])
     try expectRowPairs(ids, values)
     try require(ids.dtype == .i64 && values.rank == 2 && values.dtype.isFloat, "wants i64 ids and a matrix of floats, got \(ids) and \(values)")
-    return operands
+    try require((rows ?? 0) >= 0 && (rows ?? 0) <= largestCount, "cannot merge into \(rows ?? 0) rows")
+    let width = values.shape[1]
+    let fits = (0...width).contains(firstColumn) && (0...width - firstColumn).contains(columns ?? 0)
+    try require(fits, "has no columns \(firstColumn) and further \(columns ?? 0) of \(values)")
+    return [ids, values.with(shape: [values.shape[0], columns ?? width - firstColumn])]
   }
 
   public func reference(_ operands: [Literal]) -> [Literal] {
     let isSplit = operands.count == 2
     let values = operands[operands.count - 1].doubles
     let ids = isSplit ? operands[0].integers : operands[0].ids
-    let width = operands[operands.count - 1].type.shape[1]
+    let whole = operands[operands.count - 1].type.shape[1]
+    let width = columns ?? whole - firstColumn
+    let limit = isSplit ? rows : operands[0].type.shape[0]
     var sums: [Int64: [Double]] = [:]
-    for (k, id) in ids.enumerated() where id >= 0 {
-      let row = values[(k * width)..<((k + 1) * width)]
+    for (k, id) in ids.enumerated() where id >= 0 && (limit.map { id < Int64($0) } ?? true) {
+      let start = k * whole + firstColumn
+      let row = values[start..<start + width]
       sums[id] = sums[id].map { zip($0, row).map { $0 + $1 } } ?? Array(row)
     }
     let order = sums.keys.sorted()
@@ -37,7 +59,10 @@ public struct MergeRows: TensorOp {
     let newIDs = order + [Int64](repeating: -1, count: free)
     let newValues = order.flatMap { sums[$0] ?? [] } + [Double](repeating: 0, count: free * width)
     return isSplit
-      ? [Literal(operands[0].type, integers: newIDs), Literal(operands[1].type, floats: newValues)]
+      ? [
+        Literal(operands[0].type, integers: newIDs),
+        Literal(operands[1].type.with(shape: [ids.count, width]), floats: newValues),
+      ]
       : [Literal(operands[0].type, ids: newIDs, values: newValues)]
   }
 
@@ -55,10 +80,11 @@ public struct MergeRows: TensorOp {
   /// Sorts the ids, finds where each number begins, then sums every number's rows on its own.
   private func kernel(_ ids: TensorType, _ values: TensorType) -> Kernel {
     let k = KernelBuilder()
-    let (count, width) = (ids.count, values.shape[1])
+    let (count, whole) = (ids.count, values.shape[1])
+    let width = columns ?? whole - firstColumn
     let (i, v) = (k.input("ids", ids), k.input("values", values))
-    let (newIDs, y) = (k.output("merged_ids", ids), k.output("merged_values", values))
-    let sort = RadixSort(count, k)
+    let (newIDs, y) = (k.output("merged_ids", ids), k.output("merged_values", values.with(shape: [count, width])))
+    let sort = RadixSort(count, below: rows, k)
     sort.emit(i)
     let (sorted, order) = (sort.sorted, sort.order)
     let starts = k.buffer("starts", .i64, count + 1, .workspace)
@@ -76,7 +102,7 @@ public struct MergeRows: TensorOp {
       let add = k.loop(below: count, limit: Position(end) - Position(start)) { step in
         let (define, row) = k.define(k.load(order, Position(start) + step))
         return [define, k.lanes(below: width) { column in
-          [sums.add(k.load(v, Position(row) * width + column), at: column, first)]
+          [sums.add(k.load(v, Position(row) * whole + firstColumn + column), at: column, first)]
         }]
       }
       return [
@@ -91,7 +117,7 @@ public struct MergeRows: TensorOp {
   private func emitStarts(_ sort: RadixSort, into starts: BufferID, count found: BufferID, _ k: KernelBuilder) {
     let heads = k.buffer("heads", .i64, sort.pieceCount, .workspace)
     let rows = k.buffer("rows", .i64, sort.pieceCount, .workspace)
-    func isRow(_ place: Position) -> Scalar { .compare(.greaterOrEqual, k.load(sort.sorted, place), .int(0)) }
+    func isRow(_ place: Position) -> Scalar { sort.isNumber(k.load(sort.sorted, place)) }
     func isHead(_ place: Position) -> Scalar {
       let hasOneBefore = Scalar.compare(.greater, .position(place), .int(0))
       let before = k.load(sort.sorted, place + -1, where: hasOneBefore)
@@ -146,5 +172,8 @@ public struct MergeRows: TensorOp {
     Sample(Self(), .i64(9), .f32(9, 3)), Sample(Self(), .i64(1), .f32(1, 2)), Sample(Self(), .i64(0), .f32(0, 2)),
     Sample(Self(), .i64(33), .f32(33, 1), integersBelow: 20), Sample(Self(), .i64(6), TensorType(.bf16, [6, 5])),
     Sample(Self(), .i64(6), .f32(6, 40)), Sample(Self(), .i64(5), .f32(5, 0)),
+    Sample(Self(rows: 4), .i64(9), .f32(9, 3)), Sample(Self(rows: 5000), .i64(40), .f32(40, 17), integersBelow: 5010),
+    Sample(Self(rows: 1 << 40, start: 3, columns: 16), .i64(8), .f32(8, 40)), Sample(Self(rows: 0), .i64(3), .f32(3, 2)),
+    Sample(Self(start: 2), .i64(7), .f32(7, 5)),
   ]
 }

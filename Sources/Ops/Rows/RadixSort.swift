@@ -1,38 +1,50 @@
 import IR
 
-/// Kernel stages that order row numbers, stably, and note where each was; negative numbers go to the end.
+/// Kernel stages that order row numbers, stably, and note where each was; numbers of no row go to the end.
 ///
-/// Two digits of 11 bits are enough for numbers below 4 million; further pairs of digits are skipped unless a number has
-/// them. A digit is three stages: every piece counts its digits; the counts become places; every piece moves its numbers.
-/// What a piece does has one order, so the result does too.
+/// The numbers are those below a bound, if it is known, and else all that are not negative. Without a bound two digits of
+/// 11 bits come first, enough for numbers below 4 million, and further pairs are skipped unless a number has them. A digit
+/// is three stages: every piece counts its digits; the counts become places; every piece moves its numbers. What a piece
+/// does has one order, so the result does too.
 struct RadixSort {
   let count: Int
   let k: KernelBuilder
+  /// All numbers of rows are below it.
+  let bound: Int?
   /// The numbers in order, and where they were.
   let sorted: BufferID
   let order: BufferID
   private let between, betweenOrder, counts, totals, largest, top: BufferID
-  private static let bits = 11
-  private static let digits = 1 << bits
+  private let bits, digits: Int
+  private static let mostBits = 11
 
   /// How the numbers are cut up for all stages that go through them.
   let pieceCount: Int
   let pieceSize: Int
 
-  init(_ count: Int, _ k: KernelBuilder) {
+  init(_ count: Int, below bound: Int? = nil, _ k: KernelBuilder) {
     self.count = count
     self.k = k
+    self.bound = bound
     pieceCount = min(64, max(1, count / 4096))
     pieceSize = pieces(of: count, by: pieceCount)
+    bits = bound.map { max(6, pieces(of: Self.bits(of: $0), by: Self.passes(below: $0))) } ?? Self.mostBits
+    digits = 1 << bits
     sorted = k.buffer("sorted", .i64, count, .workspace)
     order = k.buffer("order", .i64, count, .workspace)
     between = k.buffer("between", .i64, count, .workspace)
     betweenOrder = k.buffer("between_order", .i64, count, .workspace)
-    counts = k.buffer("counts", .i64, pieceCount * Self.digits, .workspace)
-    totals = k.buffer("totals", .i64, Self.digits, .workspace)
-    largest = k.buffer("largest", .i64, pieceCount, .workspace)
-    top = k.buffer("top", .i64, 1, .workspace)
+    counts = k.buffer("counts", .i64, pieceCount * digits, .workspace)
+    totals = k.buffer("totals", .i64, digits, .workspace)
+    largest = k.buffer("largest", .i64, bound == nil ? pieceCount : 0, .workspace)
+    top = k.buffer("top", .i64, bound == nil ? 1 : 0, .workspace)
   }
+
+  private static func bits(of bound: Int) -> Int { max(1, Int.bitWidth - bound.leadingZeroBitCount) }
+  private static func passes(below bound: Int) -> Int { pieces(of: bits(of: bound), by: mostBits) }
+
+  /// Whether this is the number of a row.
+  func isNumber(_ id: Scalar) -> Scalar { bound.map { id.isWithin($0) } ?? .compare(.greaterOrEqual, id, .int(0)) }
 
   /// A loop over the places of a piece.
   func each(in piece: Position, lanes: Bool = false, _ body: (Position) -> [Statement]) -> Statement {
@@ -43,10 +55,22 @@ struct RadixSort {
   }
 
   func emit(_ ids: BufferID) {
+    if let bound { return emit(ids, passes: Self.passes(below: bound)) }
     findTop(ids)
-    for shift in stride(from: 0, to: 64, by: 2 * Self.bits) {
-      pass(shift, isFirst: shift == 0, from: shift == 0 ? ids : sorted, shift == 0 ? nil : order, into: between, betweenOrder)
-      pass(shift + Self.bits, isFirst: shift == 0, from: between, betweenOrder, into: sorted, order)
+    for shift in stride(from: 0, to: 64, by: 2 * bits) {
+      pass(shift, isNeeded: shift == 0, from: shift == 0 ? ids : sorted, shift == 0 ? nil : order, into: between, betweenOrder)
+      pass(shift + bits, isNeeded: shift == 0, from: between, betweenOrder, into: sorted, order)
+    }
+  }
+
+  /// So many passes over all numbers, of which the last one leaves them where they belong.
+  private func emit(_ ids: BufferID, passes: Int) {
+    var (from, fromOrder): (BufferID, BufferID?) = (ids, nil)
+    for number in 0..<passes {
+      let isThere = (passes - 1 - number) % 2 == 0
+      let (into, intoOrder) = isThere ? (sorted, order) : (between, betweenOrder)
+      pass(number * bits, isNeeded: true, from: from, fromOrder, into: into, intoOrder)
+      (from, fromOrder) = (into, intoOrder)
     }
   }
 
@@ -66,24 +90,24 @@ struct RadixSort {
   }
 
   private func pass(
-    _ shift: Int, isFirst: Bool, from: BufferID, _ fromOrder: BufferID?, into: BufferID, _ intoOrder: BufferID
+    _ shift: Int, isNeeded: Bool, from: BufferID, _ fromOrder: BufferID?, into: BufferID, _ intoOrder: BufferID
   ) {
     // A pair of digits that no number has moves nothing; both passes of the pair agree on that.
-    let pair = Int64(shift / (2 * Self.bits) * (2 * Self.bits))
+    let pair = Int64(shift / (2 * bits) * (2 * bits))
     func whereNeeded(_ body: [Statement]) -> [Statement] {
-      if isFirst { return body }
+      if isNeeded { return body }
       let upper = Scalar.binary(.shiftRight, k.load(top, Position(0)), .integer(pair, .i64))
       return [.conditional(.compare(.notEqual, upper, .int(0)), body)]
     }
     func digit(_ id: Variable) -> Scalar {
-      let isNegative = Scalar.compare(.less, .variable(id), .int(0))
-      let key = Scalar.select(isNegative, k.load(top, Position(0)), .variable(id))
-      return .binary(.and, .binary(.shiftRight, key, .int(shift)), .int(Self.digits - 1))
+      let last = bound.map { Scalar.int($0) } ?? k.load(top, Position(0))
+      let key = Scalar.select(isNumber(.variable(id)), .variable(id), last)
+      return .binary(.and, .binary(.shiftRight, key, .int(shift)), .int(digits - 1))
     }
 
     k.stage(below: pieceCount) { piece in
-      let base = piece * Self.digits
-      let clear = k.lanes(below: Self.digits) { [.store(counts, base + $0, .int(0))] }
+      let base = piece * digits
+      let clear = k.lanes(below: digits) { [.store(counts, base + $0, .int(0))] }
       let count = each(in: piece) { place in
         let (defineID, id) = k.define(k.load(from, place))
         let (defineDigit, digit) = k.define(digit(id))
@@ -92,12 +116,12 @@ struct RadixSort {
       }
       return whereNeeded([clear, count])
     }
-    k.stage(below: Self.digits / 64) { group in
+    k.stage(below: digits / 64) { group in
       // Where the numbers of each piece begin among those of the same digit.
       let clear = k.lanes(below: 64) { [.store(totals, group * 64 + $0, .int(0))] }
       let run = k.loop(below: pieceCount) { piece in
         [k.lanes(below: 64) { lane in
-          let (total, slot) = (group * 64 + lane, piece * Self.digits + group * 64 + lane)
+          let (total, slot) = (group * 64 + lane, piece * digits + group * 64 + lane)
           let (defineBefore, before) = k.define(k.load(totals, total))
           let (defineOwn, own) = k.define(k.load(counts, slot))
           return [
@@ -110,7 +134,7 @@ struct RadixSort {
     }
     k.stage(below: 1) { _ in
       let sum = k.buffer("sum\(shift)", .i64, 1, .local)
-      let run = k.loop(below: Self.digits) { digit in
+      let run = k.loop(below: digits) { digit in
         let (defineBefore, before) = k.define(k.load(sum, Position(0)))
         let (defineOwn, own) = k.define(k.load(totals, digit))
         return [
@@ -124,7 +148,7 @@ struct RadixSort {
       let move = each(in: piece) { place in
         let (defineID, id) = k.define(k.load(from, place))
         let (defineDigit, digit) = k.define(digit(id))
-        let slot = piece * Self.digits + Position(digit)
+        let slot = piece * digits + Position(digit)
         let (defineRank, rank) = k.define(k.load(counts, slot))
         let (defineTarget, target) = k.define(.binary(.add, .variable(rank), k.load(totals, Position(digit))))
         let old = fromOrder.map { k.load($0, place) } ?? .position(place)

@@ -50,6 +50,10 @@ extension KernelProgram {
       case .integers(let values): _ = target.update(fromContentsOf: values)
       }
     }
+    for output in outputNumbers {
+      guard let start = buffers[output].updates else { continue }
+      _ = memory.buffers[output].update(fromContentsOf: memory.buffers[start.index])
+    }
     var state = registers
     if let fault = execute(&state, memory) {
       let buffer = buffers[fault.buffer]

@@ -9,6 +9,8 @@ public struct TrainingConfiguration {
   public let json: JSON
   public let program: Program
   public let optimizer: AdamW
+  /// What people should know of the choices made.
+  public var notes: [String] { program.configuration.notes }
 
   /// - Parameters:
   ///   - json: the file.
