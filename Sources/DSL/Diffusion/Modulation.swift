@@ -1,4 +1,5 @@
-/// x · (1 + scale) + shift, where x is `[batch, length, width]` and each example has a shift and a scale `[batch, width]`.
+/// x · (1 + scale) + shift, where x is `[batch, length, width]` and each example has its own shift and scale
+/// `[batch, width]`.
 public struct Modulate: Layer {
   private let shift, scale: Tensor
 

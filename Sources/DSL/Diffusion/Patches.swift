@@ -22,8 +22,8 @@ public struct PatchEmbedding: Layer {
 }
 
 extension Tensor {
-  /// Images `[batch, channels, side, side]` as patches `[batch, (side / patch)², patch · patch · channels]`, row by row of
-  /// the grid; inside a patch come rows, then columns, then channels.
+  /// Images `[batch, channels, side, side]` as patches `[batch, (side / patch)², patch · patch · channels]`, row by row
+  /// of the grid; inside a patch come rows, then columns, then channels.
   public func patches(of patch: Int) -> Tensor {
     guard trace.require(
       patch > 0 && rank == 4 && shape[2] == shape[3] && shape[3] % patch == 0,

@@ -101,7 +101,8 @@ extension Program {
   ///
   ///     (param/*, input/images, input/time, input/labels, input/coefficients, input/noise) -> input/images
   ///
-  /// `time` is a scalar of the model's kind of timesteps, `coefficients` those of a `SamplingStep`; only DDPM takes noise.
+  /// `time` is a scalar of the model's kind of timesteps, `coefficients` those of a `SamplingStep`; only DDPM takes
+  /// noise.
   public func samplingStep(_ options: DiffusionSampling, batch: Int) throws(Diagnostic) -> Function {
     guard let model = configuration.architecture as? DiffusionTransformer else {
       throw Diagnostic("only a diffusion transformer makes images")
@@ -127,10 +128,12 @@ extension DiffusionTransformer {
     }
     let steps = DiffusionSampling.steps(kind)
     guard steps.contains(options.steps) else {
-      throw Diagnostic("\"\(kind.rawValue)\" wants \(steps.lowerBound) to \(steps.upperBound) steps, got \(options.steps)", at: location)
+      let wanted = "\(steps.lowerBound) to \(steps.upperBound) steps"
+      throw Diagnostic("\"\(kind.rawValue)\" wants \(wanted), got \(options.steps)", at: location)
     }
     if let guided = options.guidedChannels, !(0...channels).contains(guided) {
-      throw Diagnostic("'guidance_channels' wants at most the \(channels) channels of the model, got \(guided)", at: location)
+      throw Diagnostic(
+        "'guidance_channels' wants at most the \(channels) channels of the model, got \(guided)", at: location)
     }
   }
 

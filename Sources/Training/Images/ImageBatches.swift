@@ -40,8 +40,9 @@ public struct ImageBatches: BatchSource {
   public func check(_ program: Program) throws(Diagnostic) {
     guard let task = program.imageTask else { throw Diagnostic("only a diffusion transformer can be trained on images") }
     guard task.side == data.side, task.channels == data.channels, task.objective == objective, task.classes == none else {
+      let made = "\(task.side) × \(task.side) with \(task.channels)"
       throw Diagnostic(
-        "the images are \(data.side) × \(data.side) with \(data.channels) channels, the model makes \(task.side) × \(task.side) with \(task.channels)")
+        "the images are \(data.side) × \(data.side) with \(data.channels) channels, the model makes \(made)")
     }
   }
 

@@ -26,7 +26,8 @@ public struct ImageData: Sendable {
     _ source: String, side: Int, channels: Int, classes: [String], images: [(label: Int, pixels: [Float])]
   ) throws(Diagnostic) {
     let size = channels * side * side
-    precondition(images.allSatisfy { $0.pixels.count == size && classes.indices.contains($0.label) }, "images are of one size")
+    precondition(
+      images.allSatisfy { $0.pixels.count == size && classes.indices.contains($0.label) }, "images are of one size")
     guard !images.isEmpty else { throw Diagnostic("\(source): has no images") }
     for (label, name) in classes.enumerated() where !images.contains(where: { $0.label == label }) {
       throw Diagnostic("\(source): the class '\(name)' has no images")
@@ -102,8 +103,8 @@ extension ImageData {
 
   private init(digitsFor task: ImageTask) throws(Diagnostic) {
     guard task.side == Digits.side, task.channels == 1 else {
-      throw Diagnostic(
-        "digits: are \(Digits.side) × \(Digits.side) with 1 channel, the model makes \(task.side) × \(task.side) with \(task.channels)")
+      let made = "\(task.side) × \(task.side) with \(task.channels)"
+      throw Diagnostic("digits: are \(Digits.side) × \(Digits.side) with 1 channel, the model makes \(made)")
     }
     let path = try Digits.path()
     let text = try gunzip(try readFile(path, limit: 1 << 24), limit: 1 << 26, file: path)

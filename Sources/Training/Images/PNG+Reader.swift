@@ -45,7 +45,9 @@ extension PNG {
         case "IEND": return try image(header, palette, packed)
         default:
           // A capital first letter says that the image cannot be understood without this.
-          if name.utf8.first.map({ $0 & 0x20 == 0 }) ?? true { throw failure("has a part '\(name)' that is not understood") }
+          guard let first = name.utf8.first, first & 0x20 != 0 else {
+            throw failure("has a part '\(name)' that is not understood")
+          }
         }
       }
     }
@@ -139,7 +141,9 @@ extension PNG {
     }
 
     private func coloured(_ numbers: [UInt8], _ palette: [UInt8]) throws(Diagnostic) -> [UInt8] {
-      guard palette.count % 3 == 0, !palette.isEmpty else { throw failure("has no palette, or one that is no list of colours") }
+      guard palette.count % 3 == 0, !palette.isEmpty else {
+        throw failure("has no palette, or one that is no list of colours")
+      }
       var colours: [UInt8] = []
       for number in numbers {
         let start = 3 * Int(number)

@@ -48,8 +48,10 @@ public final class Trainer {
     let state = checkpoint.state
     let identity = source.identity
     guard identity.isSame(as: state.data) else {
+      let (kept, given) = (state.data, identity)
       throw Diagnostic(
-        "the checkpoint was trained on '\(state.data.source)' of \(state.data.bytes) bytes; '\(identity.source)' of \(identity.bytes) bytes is other data")
+        "the checkpoint was trained on '\(kept.source)' of \(kept.bytes) bytes; "
+          + "'\(given.source)' of \(given.bytes) bytes is other data")
     }
     guard source.settings == state.batches else {
       throw Diagnostic("the checkpoint was trained on batches of other settings")

@@ -93,7 +93,9 @@ private struct Classifier {
   func classify(_ pixels: [Double]) throws(Diagnostic) -> (features: [Double], classes: [Int]) {
     let batch = images.shape[0]
     let size = images.count / batch
-    guard pixels.count % size == 0 else { throw Diagnostic("the judge's images are \(images), got \(pixels.count) numbers") }
+    guard pixels.count % size == 0 else {
+      throw Diagnostic("the judge's images are \(images), got \(pixels.count) numbers")
+    }
     var (vectors, chosen): ([Double], [Int]) = ([], [])
     for start in stride(from: 0, to: pixels.count / size, by: batch) {
       let count = min(batch, pixels.count / size - start)
