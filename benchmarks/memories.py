@@ -9,7 +9,9 @@ import numpy as np
 SIZES = {"tokens": 2048, "width": 512, "heads": 4, "half": 128, "keys": 1024, "top": 32, "values": 256}
 ULTRA = {"rank": 2, "cores": 2, "expansion": 4, "queries": 2, "eps": 1e-5}
 
-NAMES = ["pkm-forward", "pkm-train", "ultramem-forward"]
+TOPK = {"lines": 16384, "length": 1024, "top": 32}
+
+NAMES = ["pkm-forward", "pkm-train", "ultramem-forward", "topk"]
 
 # Least distance of the last winner from the first loser, as a share of the largest score.
 MARGIN = 2e-5
@@ -125,7 +127,20 @@ def ultra_inputs():
     return {f"param/memory.{name}": value for name, value in p.items()} | {"input/x": x.reshape(8, 256, s["width"])}
 
 
+def topk_inputs():
+    """Lines without equal elements, whose order sides may choose differently."""
+    random = generator(5)
+    x = random.standard_normal((TOPK["lines"], TOPK["length"])).astype(np.float32)
+    unclear = np.arange(len(x))
+    while len(unclear):
+        unclear = unclear[(np.diff(np.sort(x[unclear], axis=1), axis=1) == 0).any(1)]
+        x[unclear] = random.standard_normal((len(unclear), TOPK["length"]))
+    return {"input/x": x}
+
+
 def inputs(workload):
+    if workload == "topk":
+        return topk_inputs()
     return ultra_inputs() if workload == "ultramem-forward" else pkm_inputs()
 
 
@@ -207,6 +222,9 @@ def ultra_reference(p, x):
 
 
 def answers(workload, parameters, inputs):
+    if workload == "topk":
+        places = np.argsort(-inputs["x"], axis=-1, kind="stable")[:, : TOPK["top"]]
+        return {"output/values": np.take_along_axis(inputs["x"], places, axis=-1), "output/indices": places}
     # The table stays as it is: what is read of it is widened.
     table_name = "values.weight"
     doubles = {

@@ -352,10 +352,21 @@ def prepare_ultramem(workload, form, parameters, inputs):
     return lambda: function(p, x).block_until_ready(), lambda: {"output/y": np.asarray(function(p, x))}
 
 
+def prepare_topk(workload, form, parameters, inputs):
+    x = jnp.asarray(inputs["x"])
+    function = jax.jit(lambda x: jax.lax.top_k(x, memories.TOPK["top"]))
+
+    def outputs():
+        values, places = function(x)
+        return {"output/values": np.asarray(values), "output/indices": np.asarray(places)}
+
+    return lambda: jax.block_until_ready(function(x)), outputs
+
+
 def prepare(workload, form, parameters, inputs):
     families = {
         "hc": prepare_hc, "lm": prepare_lm, "oe": prepare_oe, "pkm": prepare_pkm, "race": prepare_race,
-        "ultramem": prepare_ultramem,
+        "topk": prepare_topk, "ultramem": prepare_ultramem,
     }
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 

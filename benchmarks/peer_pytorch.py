@@ -461,10 +461,25 @@ def prepare_ultramem(workload, form, parameters, inputs):
     return step, lambda: {"output/y": step().numpy()}
 
 
+def prepare_topk(workload, form, parameters, inputs):
+    x = torch.tensor(inputs["x"])
+
+    def largest(x):
+        return x.topk(memories.TOPK["top"])
+
+    function = largest if form == "eager" else torch.compile(largest)
+
+    def outputs():
+        values, places = function(x)
+        return {"output/values": values.numpy(), "output/indices": places.numpy()}
+
+    return lambda: function(x), outputs
+
+
 def prepare(workload, form, parameters, inputs):
     families = {
         "hc": prepare_hc, "lm": prepare_lm, "oe": prepare_oe, "pkm": prepare_pkm, "race": prepare_race,
-        "ultramem": prepare_ultramem,
+        "topk": prepare_topk, "ultramem": prepare_ultramem,
     }
     return families[workload.partition("-")[0]](workload, form, parameters, inputs)
 

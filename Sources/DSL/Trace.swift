@@ -17,22 +17,30 @@ public final class Trace {
   /// The values that model code points out and somebody asked for, in the order of the model.
   public private(set) var observations: [(name: String, tensor: Tensor)] = []
   private let isObserved: (String) -> Bool
+  /// What the tables of the model are stored as.
+  private let tables: DType
   /// The next values of buffers, under their full names.
   public private(set) var updates: [(name: String, tensor: Tensor)] = []
   private var records: [Any] = []
   /// How many residual sites were traced: the number of the next one.
   var sites = 0
 
-  /// - Parameter isObserved: which of the names that model code gives to values inside it are asked for.
-  public init(name: String, observing isObserved: @escaping (String) -> Bool = { _ in false }) {
+  /// - Parameters:
+  ///   - isObserved: which of the names that model code gives to values inside it are asked for.
+  ///   - tables: what tables of floats are stored as; rows are widened as they are read.
+  public init(
+    name: String, observing isObserved: @escaping (String) -> Bool = { _ in false }, tables: DType = .f32
+  ) {
     builder = FunctionBuilder(name: name)
     self.isObserved = isObserved
+    self.tables = tables
   }
 
   /// Goes on where another trace, or a pass, left a function; its results are no longer results.
   public init(continuing function: Function) {
     builder = FunctionBuilder(function)
     isObserved = { _ in false }
+    tables = .f32
     builder.function.results = []
     builder.function.resultNames = []
     builder.function.donations = [:]
@@ -163,7 +171,8 @@ extension Trace {
   ///
   /// Using one name twice is sharing, if both declare the same.
   public subscript(_ local: Parameter) -> Tensor {
-    let parameter = local.named((scopes + [local.name]).joined(separator: "."))
+    var parameter = local.named((scopes + [local.name]).joined(separator: "."))
+    if parameter.isTable, parameter.type.dtype == .f32 { parameter.type = parameter.type.with(tables) }
     if let known = registered[parameter.name] {
       guard require(known.declaration == parameter, "\(parameter) was declared before as \(known.declaration)") else {
         return poisoned(parameter.type)

@@ -3,12 +3,14 @@ import IR
 import Runtime
 
 extension Program {
-  /// Every tensor of a new model. Each depends on the seed and its own name alone.
+  /// Every tensor of a new model. Each depends on the seed and its own name alone; gains that are calibrated depend on what
+  /// they scale too.
   public func initialTensors(seed: UInt64) throws(Diagnostic) -> [String: HostTensor] {
     var tensors: [String: HostTensor] = [:]
     for parameter in parameters {
       tensors[parameter.name] = try HostTensor(parameter.type, parameter.initialValues(seed: seed))
     }
+    for calibration in try configuration.architecture.calibrations() { try calibration.apply(to: &tensors, seed: seed) }
     return tensors
   }
 }

@@ -7,12 +7,15 @@ protocol Architecture: Sendable {
   var inputs: [ProgramInput] { get }
   /// Whether what it says of a position depends on nothing after it.
   var isCausal: Bool { get }
+  /// How a new model chooses gains that depend on its other tensors.
+  func calibrations() throws(Diagnostic) -> [Calibration]
   /// Traces the outputs. An optional input is there or not.
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)]
 }
 
 extension Architecture {
   var isCausal: Bool { true }
+  func calibrations() throws(Diagnostic) -> [Calibration] { [] }
 }
 
 /// An input of a program: its name, element type and axes.
@@ -46,10 +49,14 @@ public struct Program: Sendable {
   public let configuration: Configuration
   /// Every tensor of the model, parameters and buffers, under its name.
   public let parameters: [Parameter]
+  /// What tables of rows are stored as.
+  public let tables: DType
 
-  public init(_ configuration: Configuration) throws(Diagnostic) {
+  /// - Parameter tables: what tables of rows are stored as: f32, or a shorter float that is widened where it is read.
+  public init(_ configuration: Configuration, tables: DType = .f32) throws(Diagnostic) {
     self.configuration = configuration
-    let trace = Trace(name: "forward")
+    self.tables = tables
+    let trace = Trace(name: "forward", tables: tables)
     let smallest = configuration.architecture.inputs.map { ($0.name, $0.smallest) }
     _ = try Program.results(of: configuration, smallest, in: trace)
     parameters = trace.parameters
@@ -73,7 +80,7 @@ public struct Program: Sendable {
     inputs given: [String: TensorType], observing isObserved: @escaping (String) -> Bool = { _ in false }
   ) throws(Diagnostic) -> Function {
     try check(given)
-    let trace = Trace(name: "forward", observing: isObserved)
+    let trace = Trace(name: "forward", observing: isObserved, tables: tables)
     let ordered = inputs.compactMap { input in given[input.name].map { (input.name, $0) } }
     let results = try Program.results(of: configuration, ordered, in: trace)
     return try trace.finish(results + trace.observations.map { (ValueNames.observed($0.name), $0.tensor) })

@@ -32,7 +32,7 @@ extension Program {
   ///
   /// - Parameter differentiated: a function with the forward outputs and, as `grad/param/NAME`, the gradients of the
   ///   loss; a parameter without one has the gradient zero. Outputs named `param/NAME` are the next values of buffers;
-  ///   of the others only the scalars stay.
+  ///   of the others only the scalars stay, and what was observed.
   public func trainingStep(
     continuing differentiated: Function, optimizer: AdamW, averageDecay: Double? = nil
   ) throws(Diagnostic) -> Function {
@@ -74,7 +74,10 @@ extension Program {
         results.append((name, mean.cast(to: parameter.type.dtype)))
       }
     }
-    results += outputs.filter { $0.tensor.rank == 0 && values[$0.name] == nil && !$0.name.hasPrefix("grad/") }
+    results += outputs.filter { output in
+      let stays = output.tensor.rank == 0 || output.name.hasPrefix(ValueNames.observed(""))
+      return stays && values[output.name] == nil && !output.name.hasPrefix("grad/")
+    }
 
     var function = try trace.finish(results)
     function.name = "train_step"

@@ -94,6 +94,45 @@ import Testing
     }
   }
 
+  @Test("a mixture says how evenly it uses its experts, if it is asked")
+  func health() throws {
+    let layer = Stack {
+      MixtureOfExperts(
+        router: Router(3, experts: 4, isMLP: false), experts: Experts(4, width: 3, hidden: 2), routing: .leChoice, top: 2
+      ).named("moe")
+    }
+    func function(_ isObserved: @escaping (String) -> Bool) throws -> Function {
+      let trace = Trace(name: "f", observing: isObserved)
+      let y = layer(trace.input("x", .f32(2, 5, 3)))
+      let chosen = trace.records(of: RoutingRecord.self)[0].chosen
+      return try trace.finish([("y", y), ("chosen", chosen)] + trace.observations.map { ($0.name, $0.tensor) })
+    }
+    #expect(try function { _ in false }.resultNames == ["y", "chosen"])
+    let asked = try function(Trace.isHealth)
+    var generator = Seeded(8)
+    let arguments = asked.parameters.map { Literal.random(asked.type(of: $0), using: &generator) }
+    let results = Dictionary(uniqueKeysWithValues: zip(asked.resultNames, try Interpreter(Module()).run(asked, arguments)))
+    let mask = try #require(results["chosen"]).integers
+    let loads = (0..<4).map { expert in stride(from: expert, to: 40, by: 4).reduce(0) { $0 + Double(mask[$1]) } }
+    let found = try #require(results["moe.health.loads"]).doubles
+    #expect(zip(found, loads).allSatisfy { abs($0 - $1 / 20) < 1e-6 })
+    let violation = try #require(results["moe.health.max_violation"]).doubles[0]
+    #expect(abs(violation - ((loads.max() ?? 0) / 5 - 1)) < 1e-6)
+    let tokens = (0..<10).map { token in (0..<4).filter { mask[token * 4 + $0] != 0 } }
+    let idle = try #require(results["moe.health.idle_tokens"]).doubles[0]
+    #expect(abs(idle - Double(tokens.count { $0.isEmpty }) / 10) < 1e-6)
+    var pairs: [[Int]: Double] = [:]
+    for experts in tokens { for a in experts { for b in experts where a < b { pairs[[a, b], default: 0] += 1 } } }
+    let (all, counts) = (pairs.values.reduce(0, +), pairs.values.sorted(by: >))
+    var (sum, used) = (0.0, 0.0)
+    for count in counts {
+      sum += count
+      if sum < 0.95 * all { used += 1 }
+    }
+    let usage = try #require(results["moe.health.pair_usage"]).doubles[0]
+    #expect(abs(usage - used / 6) < 1e-6)
+  }
+
   @Test("wrong sizes are errors of the model")
   func errors() throws {
     func fails(_ layer: MixtureOfExperts, _ type: TensorType) {

@@ -181,7 +181,7 @@ private struct Plan {
     return possible
   }
 
-  /// Elementwise work, or a sum over a few streams.
+  /// Elementwise work, a sum over a few streams, or rows of a table that is read again and again.
   private static func isCheap(_ operation: Operation, _ function: Function) -> Bool {
     switch operation.op {
     case is Unary, is Binary, is Compare, is Select, is Cast: return true
@@ -189,6 +189,9 @@ private struct Plan {
       let labels = contract.labels
       let extents = labels.extents(function.type(of: operation.operands[0]), function.type(of: operation.operands[1]))
       return labels.summed.reduce(1) { $0 * (extents[$1] ?? 1) } <= 8
+    case is Gather:
+      let (table, rows) = (function.type(of: operation.operands[0]), function.type(of: operation.results[0]))
+      return table.bytes * 4 <= rows.bytes
     default: return false
     }
   }

@@ -11,5 +11,5 @@ public struct Embedding: Layer {
     weight = Parameter("weight", [rows, width], initial, decays: !isTable, isTable: isTable)
   }
 
-  public func callAsFunction(_ ids: Tensor) -> Tensor { ids.trace[weight].rows(ids) }
+  public func callAsFunction(_ ids: Tensor) -> Tensor { ids.trace[weight].rows(ids).cast(to: .f32) }
 }

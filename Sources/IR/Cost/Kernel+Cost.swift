@@ -88,7 +88,14 @@ struct KernelTraffic {
 
   private mutating func visit(_ product: Product) {
     let (m, n, k) = (Double(product.m), Double(product.n), Double(product.k))
-    flops += trips * 2 * m * n * k
+    var terms = trips * m * k
+    let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
+    let a = product.a.buffer.index
+    if limits.contains(where: { !$0.variables.isEmpty }), kernel.buffers.indices.contains(a), kernel.buffers[a].role != .local {
+      // Where a limit is read from memory, it says how a matrix is cut up: no element is used by two products.
+      terms = min(terms, Double(kernel.buffers[a].count))
+    }
+    flops += 2 * terms * n
     load(product.a.buffer, distinct(product.a.offset) * m * k)
     load(product.b.buffer, distinct(product.b.offset) * k * n)
     let c = product.c.buffer.index

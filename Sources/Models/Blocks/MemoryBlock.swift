@@ -15,6 +15,8 @@ struct MemoryBlock: Architecture {
 
   var inputs: [ProgramInput] { [ProgramInput("x", .f32, [.free("B"), .free("T"), .fixed(width)])] }
 
+  func calibrations() throws(Diagnostic) -> [Calibration] { try memory.calibrations(width: width) { _ in "memory" } }
+
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)] {
     let layer = memory.layer(0) { _ in "memory" }
     let y = trace.at(#fileID, #line, #column) { layer(inputs.input("x")) }

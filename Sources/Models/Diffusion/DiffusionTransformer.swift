@@ -58,6 +58,10 @@ struct DiffusionTransformer: Architecture {
         outputs.append(("loss_variance", bound))
         loss = loss + bound * weight
       }
+      let time = objective.isFlow ? timesteps : timesteps.cast(to: .f32) / Double(NoiseSchedule.count)
+      for (layer, record) in trace.records(of: RoutingRecord.self).enumerated() {
+        trace.scope("blocks.\(layer).feed_forward") { trace.observeHealth("experts_by_time", record.expertsByTime(time)) }
+      }
       for other in block.feedForward.losses(in: trace, target: target.patches(of: patch)) {
         outputs.append((other.name, other.value))
         loss = loss + other.value * other.weight

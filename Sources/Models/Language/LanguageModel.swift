@@ -35,6 +35,10 @@ struct LanguageModel: Architecture {
 
   var isCausal: Bool { decoder.feedForward.mixture?.isCausal ?? true }
 
+  func calibrations() throws(Diagnostic) -> [Calibration] {
+    try memory.calibrations(width: decoder.width) { "memories.\($0)" }
+  }
+
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)] {
     let tokens = inputs.input("tokens")
     let embedded = Stack { embedding }(tokens)

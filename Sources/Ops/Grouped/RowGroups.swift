@@ -15,11 +15,11 @@ struct RowGroups {
     (self.rows, self.groups, self.sizes, self.k) = (rows, groups, sizes, k)
   }
 
-  /// Most rows of a tile: about as many as a group has on average, so that few groups are cut, and none into slivers.
+  /// Most rows of a tile: more than a group has on average, so that few groups are cut and few matrices are read twice.
   var tile: Int {
     let average = max(1, rows / max(1, groups))
     var tile = 16
-    while tile < average && tile < 256 { tile *= 2 }
+    while tile < 2 * average && tile < 512 { tile *= 2 }
     return tile
   }
 

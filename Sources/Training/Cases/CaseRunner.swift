@@ -140,9 +140,9 @@ extension Program {
   public func differentiated(
     inputs: [String: TensorType], recomputing sites: Int?
   ) throws(Diagnostic) -> Function {
-    guard let sites else { return try differentiated(try trace(inputs: inputs)) }
+    guard let sites else { return try differentiated(try trace(inputs: inputs, observing: Trace.isHealth)) }
     let suffix = ".\(ConnectionNames.state)"
-    var forward = try trace(inputs: inputs) { $0.hasSuffix(suffix) }
+    var forward = try trace(inputs: inputs) { $0.hasSuffix(suffix) || Trace.isHealth($0) }
     let observed = forward.results.indices.filter { forward.resultNames[$0].hasSuffix(suffix) }
     let checkpoints = stride(from: 0, to: observed.count, by: max(1, sites)).map { forward.results[observed[$0]] }
     let kept = forward.results.indices.filter { !observed.contains($0) }

@@ -20,12 +20,16 @@ public struct ModelDirectory {
   public init(_ given: String, mode: Configuration.Mode? = nil) throws(Diagnostic) {
     path = try Self.locate(given)
     json = try JSON(file: "\(path)/\(Self.configurationName)")
-    program = try Program(try Configuration(json, mode: mode))
-    tensors = try program.tensors(from: try TensorFile("\(path)/\(Self.tensorsName)"))
+    let file = try TensorFile("\(path)/\(Self.tensorsName)")
+    let model = try Program(try Configuration(json, mode: mode))
+    program = try Program(model.configuration, tables: model.storedTables(in: file))
+    tensors = try program.tensors(from: file)
   }
 
   /// The model as it is used, not trained: what a mixture of experts chooses follows from what training found.
-  public func programForUse() throws(Diagnostic) -> Program { try Program(try Configuration(json, mode: .infer)) }
+  public func programForUse() throws(Diagnostic) -> Program {
+    try Program(try Configuration(json, mode: .infer), tables: program.tables)
+  }
 
   private static func locate(_ given: String) throws(Diagnostic) -> String {
     var isFolder: ObjCBool = false
@@ -72,6 +76,12 @@ extension Program {
     var tensors: [String: HostTensor] = [:]
     for parameter in parameters { tensors[parameter.name] = try file.tensor(parameter.name, as: parameter.type) }
     return tensors
+  }
+
+  /// What a file stores the model's tables as: tables that are all bf16 or f16 there stay so, others become f32.
+  fileprivate func storedTables(in file: TensorFile) -> DType {
+    let found = Set(parameters.filter(\.isTable).compactMap { file.entry($0.name)?.format.dtype })
+    return found.count == 1 && (found.contains(.bf16) || found.contains(.f16)) ? found.first ?? .f32 : .f32
   }
 
   /// `the tensor 'a'`, `3 tensors ('a', 'b', 'c')`; of many the first.

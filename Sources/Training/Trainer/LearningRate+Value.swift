@@ -9,4 +9,10 @@ extension LearningRate {
     let share = min(1, Double(done) / Double(total))
     return peak * warm * (final + (1 - final) * 0.5 * (1 + cos(.pi * share)))
   }
+
+  /// That of tables.
+  public func tableValue(after done: Int) -> Double {
+    guard tableSteps > 0 else { return value(after: done) * tables }
+    return value(after: done) * (1 + (tables - 1) * max(0, 1 - Double(done) / Double(tableSteps)))
+  }
 }

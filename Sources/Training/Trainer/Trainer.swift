@@ -107,8 +107,25 @@ public final class Trainer {
     return try executable.result(loss).doubles[0]
   }
 
+  /// What the model's layers say of how they were doing in the last step, by name: the balance of experts and the like.
+  public func health() throws(Diagnostic) -> [(name: String, values: [Double])] {
+    let prefix = ValueNames.observed("")
+    var health: [(name: String, values: [Double])] = []
+    for (number, name) in executable.function.resultNames.enumerated() where name.hasPrefix(prefix) {
+      let short = name.dropFirst(prefix.count).replacing("health.", with: "", maxReplacements: 1)
+      health.append((String(short), try executable.result(number).doubles))
+    }
+    return health
+  }
+
   /// The learning rate of the coming step.
   public var learningRate: Double { configuration.optimizer.rate.value(after: step) }
+
+  /// That of tables in the coming step; `nil` if the model has none.
+  public var tableLearningRate: Double? {
+    let rate = configuration.optimizer.rate
+    return configuration.program.trained.contains(where: \.isTable) ? rate.tableValue(after: step) : nil
+  }
 }
 
 // MARK: What there is now
@@ -148,7 +165,10 @@ extension Trainer {
   }
 
   /// The mean loss over `batches` batches of the validation part, spread over it evenly.
-  public func validationLoss(batches: Int) throws(Diagnostic) -> Double {
+  public func validationLoss(batches: Int) throws(Diagnostic) -> Double { try validate(batches: batches).loss }
+
+  /// The same, and how the memories are used.
+  public func validate(batches: Int) throws(Diagnostic) -> ValidationReport {
     let validation: Validation
     if let made = self.validation {
       validation = made
@@ -157,7 +177,7 @@ extension Trainer {
       self.validation = validation
     }
     for (name, tensor) in try tensors() { try validation.write(tensor, to: ValueNames.parameter(name)) }
-    return try validation.loss(batches: batches)
+    return try validation.measure(batches: batches)
   }
 
   /// The step as it is written and as it runs, by the memory they move; `nil` where nothing is compiled.

@@ -87,7 +87,7 @@ public struct TrainingRun {
   }
 
   private mutating func step(_ progress: inout TrainingProgress) throws(Diagnostic) {
-    let (rate, source) = (trainer.learningRate, trainer.source)
+    let (rate, tableRate, source) = (trainer.learningRate, trainer.tableLearningRate, trainer.source)
     let begin = seconds
     let loss = try trainer.advance()
     let end = seconds
@@ -100,14 +100,14 @@ public struct TrainingRun {
       "\(source.unit)_per_second": .number((Double(source.unitsPerBatch) / max(end - begin, 1e-9)).rounded()),
       "seconds": .number((end * 1000).rounded() / 1000),
     ]
+    line.set("health", try trainer.health())
+    if let tableRate { line.set("table_learning_rate", .number(tableRate)) }
     progress.advance(to: trainer.step, loss: loss, units: source.unitsPerBatch)
     if plan.validateEvery > 0, trainer.step % plan.validateEvery == 0 || trainer.step == plan.steps {
-      let validation = try trainer.validationLoss(batches: plan.validationBatches)
-      if case .object(var object) = line.content {
-        object.set("validation_loss", .number(validation))
-        line = .object(object)
-      }
-      progress.note("step \(trainer.step): validation loss \(Show.loss(validation))")
+      let report = try trainer.validate(batches: plan.validationBatches)
+      line.set("validation_loss", .number(report.loss))
+      if !report.memories.isEmpty { line.set("memories", report.memories.json) }
+      progress.note("step \(trainer.step): validation loss \(Show.loss(report.loss))")
     }
     try log.append(line)
   }
@@ -118,5 +118,36 @@ public struct TrainingRun {
     lastCheckpoint = try checkpoints.write(
       try trainer.checkpoint(seconds: seconds), keeping: plan.checkpointsKept)
     savedStep = trainer.step
+  }
+}
+
+extension JSON {
+  /// Gives a key of an object a value.
+  fileprivate mutating func set(_ key: String, _ value: JSON) {
+    guard case .object(var object) = content else { preconditionFailure("keys belong to objects") }
+    object.set(key, value)
+    self = .object(object)
+  }
+
+  /// Adds an object of numbers and lists of numbers, unless there are none.
+  fileprivate mutating func set(_ key: String, _ values: [(name: String, values: [Double])]) {
+    guard !values.isEmpty else { return }
+    var object = JSON.Object()
+    for (name, values) in values {
+      let numbers = values.map { JSON.number(($0 * 1e6).rounded() / 1e6) }
+      object.set(name, numbers.count == 1 ? numbers[0] : .array(numbers))
+    }
+    set(key, .object(object))
+  }
+}
+
+extension [String: MemoryUse] {
+  /// `{"memories.0": {"usage": 0.98, "kl": 0.31}}`
+  fileprivate var json: JSON {
+    var all = JSON.Object()
+    for (name, use) in sorted(by: { $0.key < $1.key }) {
+      all.set(name, ["usage": .number(use.usage), "kl": .number(use.divergence)])
+    }
+    return .object(all)
   }
 }

@@ -24,7 +24,21 @@ public struct MemoryPenalty {
   }
 }
 
+/// The last parts of the names under which the use of a memory is observed.
+public enum MemoryNames {
+  /// Numbers of the rows that are read, of any shape.
+  public static let reads = "reads"
+  /// How many rows there are to read: an i64 scalar.
+  public static let rows = "rows"
+}
+
 extension Trace {
+  /// Points out which of so many rows a memory reads.
+  func observeReads(_ ids: Tensor, of rows: Int) {
+    observe(MemoryNames.reads, ids)
+    observe(MemoryNames.rows, constant(Double(rows), .i64()))
+  }
+
   /// Names the parameters that `body` uses after a memory, whatever scopes are around.
   func memory<R>(_ name: String, _ body: () -> R) -> R { unscoped { scope(name, body) } }
 }

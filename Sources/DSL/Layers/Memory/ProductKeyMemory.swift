@@ -51,6 +51,7 @@ public struct ProductKeyOptions: Sendable, Hashable {
     let (winners, score) = ProductKeys.additive(scores, candidates: top, top: top)
     let weights = softmax ? score.softmax() : score
     let ids = winners.number(side: keys).flattened(last: 2)
+    trace.observeReads(ids, of: keys * keys)
     return values.pooled(ids, weights: weights.flattened(last: 2).insertingAxis(-1))
   }
 }

@@ -34,6 +34,11 @@ public struct UltraMemory: MemoryLayer {
     }
   }
 
+  /// The mean over winners and cores of what they score, which the gains of a new model make 1.
+  public func meanScore(of x: Tensor) -> Tensor {
+    x.trace.memory(name) { choose(keyScores(x)).scores.mean() }
+  }
+
   // MARK: Values
 
   /// What was found: `[…, heads · top]`, the scores `[…, heads · top, cores]`.
@@ -47,7 +52,10 @@ public struct UltraMemory: MemoryLayer {
     let virtual = x.trace[options.permutation].rows(number)
     let rows = Double(options.keys * options.keys)
     let flat = scores.reshaped(number.shape + [options.cores])
-    return Winners(block: virtual / rows, row: virtual.remainder(rows), scores: flat)
+    let (block, row) = (virtual / rows, virtual.remainder(rows))
+    let table = block.remainder(Double(tableOwners.count))
+    x.trace.observeReads(table * rows + row, of: tableOwners.count * options.keys * options.keys)
+    return Winners(block: block, row: row, scores: flat)
   }
 
   /// A sum of values for every block, one after the other.

@@ -49,6 +49,7 @@ public struct MixtureOfExperts: Layer {
     let (chosen, limit) = choose(scores)
     x.trace.observe(Self.chosenName, chosen.cast(to: .f32))
     x.trace.record(RoutingRecord(logits: logits, chosen: chosen, predicted: predicted))
+    RoutingHealth(chosen).observe(in: x.trace)
 
     var weights = chosen.select(scores, else: 0)
     if renormalizes {
