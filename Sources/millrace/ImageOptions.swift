@@ -38,7 +38,7 @@ struct ImageOptions: ParsableArguments {
       steps: sampleSteps ?? configured?.steps ?? 50, guidance: guidance ?? configured?.guidance ?? 1.5,
       guidedChannels: configured?.guidedChannels)
     let grid = try ImageGrid(
-      try directory.programForUse(), directory.tensors, sampling, perClass: perClass, seed: seed, for: machine.backend,
+      directory.program, directory.tensors, sampling, perClass: perClass, seed: seed, for: machine.backend,
       options: machine.compileOptions)
     try PNG.write(grid.picture(), to: out)
     if let judge {

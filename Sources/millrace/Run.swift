@@ -10,7 +10,8 @@ struct Run: ParsableCommand {
     abstract: "Run a model on the tensors of a file.",
     discussion: """
       A language model takes 'tokens' i64[B, T] and gives 'logits'; with 'targets' i64[B, T] it gives 'loss' too, and \
-      with --gradients the gradient of the loss with respect to every trained parameter as 'grad/param/NAME'.
+      with --gradients the gradient of the loss with respect to every trained parameter as 'grad/param/NAME'. A diffusion \
+      transformer takes 'latents', 'timesteps' and 'labels' and gives 'prediction', with 'target' the 'loss'.
       """)
 
   @Argument(help: "A model's folder, or a training run's: its newest checkpoint is taken.")

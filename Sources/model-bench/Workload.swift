@@ -22,8 +22,8 @@ struct Workload: Sendable {
 
   /// Every workload, by name. A new one is a file in `Workloads` and its place here.
   static let all: [Workload] = [
-    .hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .productKeyForward,
-    .productKeyTrain, .ultraMemoryForward, .overEncodingStep, .raceForward, .raceTrain, .topK,
+    .hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .overEncodingStep,
+    .productKeyForward, .productKeyTrain, .raceForward, .raceTrain, .topK, .ultraMemoryForward,
   ]
 }
 

@@ -29,6 +29,9 @@ import Testing
     (#""sampling": {"kind": "ddim", "steps": 1}"#, "'steps' wants an integer from 2 to 1000, got 1"),
     (#""sampling": {"kind": "euler"}"#, "'sampling' wants a key 'steps'"),
     (#""colour": 1"#, "unknown key \"colour\""),
+    (#""generation": {"count": 3}"#, "unknown key \"generation\""),
+    (#""sampling": {"kind": "euler", "steps": 4}"#, "wants sampling of kind \"ddim\" or \"ddpm\", got \"euler\""),
+    (#""sampling": {"steps": 4, "guidance_channels": 3}"#, "at most the 2 channels of the model, got 3"),
   ])
   func errors(keys: String, message: String) {
     let error = #expect(throws: Diagnostic.self) { _ = try Self.program(keys) }

@@ -225,6 +225,32 @@ struct PNGSamples: Sendable, CustomTestStringConvertible {
     #expect(a.tensors == b.tensors && a.moments == b.moments)
   }
 
+  @Test("a configuration that says how to sample is trained all the same")
+  func sampledLater() throws {
+    let sampling: JSON = ["kind": "ddim", "steps": 4]
+    let configuration = try Self.configuration(["sampling": sampling])
+    #expect(configuration.program.configuration.mode == .train)
+    #expect(configuration.program.configuration.sampling == DiffusionSampling(.ddim, steps: 4))
+    let other = try Self.configuration()
+    _ = try TrainingConfiguration(configuration.json, steps: 1, continuing: other.json)
+  }
+
+  @Test("the log has the parts of a loss that has several")
+  func parts() throws {
+    let scratch = try Scratch()
+    let configuration = try Self.configuration(
+      ["learn_variance": true, "objective": ["kind": "noise-and-variance", "variance_weight": 0.5]])
+    let trainer = try Trainer(configuration, on: Self.batches(configuration), for: TinyModel.fastest)
+    var run = try TrainingRun(
+      trainer, TrainingRun.Plan(steps: 2), in: scratch.path("run"), terminal: TinyModel.silent) { false }
+    #expect(try run.run() == .finished)
+    for line in try JSONLLog.read(scratch.path("run/log.jsonl")) {
+      let (whole, main) = (try line.required("loss").double(), try line.required("loss_diffusion").double())
+      #expect(abs(main + 0.5 * (try line.required("loss_variance").double()) - whole) < 1e-5 * whole)
+      #expect(try line.required("images_per_second").double() > 0)
+    }
+  }
+
   @Test("an average begins as a copy and follows the weights")
   func average() throws {
     let configuration = try Self.configuration()
@@ -301,6 +327,10 @@ struct PNGSamples: Sendable, CustomTestStringConvertible {
     let first = try grid(1)
     #expect(first.labels == [0, 0, 0, 1, 1, 1] && first.images.type == .f32(6, 1, 4, 4))
     #expect(try first.images == grid(1).images)
+    // More than one batch of images, the first of which are the same.
+    let many = try grid(1, perClass: 40)
+    #expect(many.images.type == .f32(80, 1, 4, 4))
+    #expect(zip(many.images.doubles.prefix(48), first.images.doubles).allSatisfy { abs($0 - $1) < 1e-4 })
     #expect(try first.images != grid(2).images)
     let picture = first.picture()
     #expect(picture.width == 3 * 33 + 1 && picture.height == 2 * 33 + 1 && picture.channels == 1)

@@ -30,17 +30,23 @@ public struct Configuration: Sendable {
       try fields.finish()
       return steps
     }
-    generatedTokens = try fields.fields("generation").map { fields throws(Diagnostic) in
+    // A key that the architecture does not know is left for the end, where nobody has asked for it.
+    let generation = kind == .languageModel ? try fields.fields("generation") : nil
+    generatedTokens = try generation.map { fields throws(Diagnostic) in
       var fields = fields
       let count = try fields.int("count", in: 0...1 << 24)
       try fields.finish()
       return count
     }
-    sampling = try fields.fields("sampling").map { fields throws(Diagnostic) in try DiffusionSampling(fields) }
-    mode = wanted ?? (generatedTokens == nil && sampling == nil ? stated : .infer)
+    let sampling = kind == .diffusionTransformer ? try fields.fields("sampling") : nil
+    self.sampling = try sampling.map { fields throws(Diagnostic) in try DiffusionSampling(fields) }
+    mode = wanted ?? (generation == nil && sampling == nil ? stated : .infer)
     switch kind {
     case .languageModel: architecture = try LanguageModel(&fields, mode)
-    case .diffusionTransformer: architecture = try DiffusionTransformer(&fields, mode)
+    case .diffusionTransformer:
+      let model = try DiffusionTransformer(&fields, mode)
+      if let sampling = self.sampling { try model.check(sampling, at: fields.place(of: "sampling")) }
+      architecture = model
     case .block: architecture = try Configuration.block(&fields, mode, optimizer: optimizer)
     }
     try fields.finish()

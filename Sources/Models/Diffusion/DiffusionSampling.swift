@@ -118,19 +118,19 @@ extension Program {
 }
 
 extension DiffusionTransformer {
-  /// Throws unless the model can be sampled this way.
-  fileprivate func check(_ options: DiffusionSampling) throws(Diagnostic) {
+  /// Throws unless the model can be sampled this way; `location` is where that is asked for.
+  func check(_ options: DiffusionSampling, at location: Location = .unknown) throws(Diagnostic) {
     let kind = options.kind
     guard (kind == .euler) == objective.isFlow else {
       let wanted = objective.isFlow ? "\"euler\"" : "\"ddim\" or \"ddpm\""
-      throw Diagnostic("the model's objective wants sampling of kind \(wanted), got \"\(kind.rawValue)\"")
+      throw Diagnostic("the model's objective wants sampling of kind \(wanted), got \"\(kind.rawValue)\"", at: location)
     }
     let steps = DiffusionSampling.steps(kind)
     guard steps.contains(options.steps) else {
-      throw Diagnostic("\"\(kind.rawValue)\" wants \(steps.lowerBound) to \(steps.upperBound) steps, got \(options.steps)")
+      throw Diagnostic("\"\(kind.rawValue)\" wants \(steps.lowerBound) to \(steps.upperBound) steps, got \(options.steps)", at: location)
     }
     if let guided = options.guidedChannels, !(0...channels).contains(guided) {
-      throw Diagnostic("'guidance_channels' wants at most the \(channels) channels of the model, got \(guided)")
+      throw Diagnostic("'guidance_channels' wants at most the \(channels) channels of the model, got \(guided)", at: location)
     }
   }
 

@@ -26,11 +26,6 @@ public struct ModelDirectory {
     tensors = try program.tensors(from: file)
   }
 
-  /// The model as it is used, not trained: what a mixture of experts chooses follows from what training found.
-  public func programForUse() throws(Diagnostic) -> Program {
-    try Program(try Configuration(json, mode: .infer), tables: program.tables)
-  }
-
   private static func locate(_ given: String) throws(Diagnostic) -> String {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder) else {

@@ -10,6 +10,9 @@ public struct ImageGrid {
   public let labels: [Int]
   private let perClass: Int
 
+  /// Images that are made together: enough for the processor, and few enough for the memory.
+  private static let batch = 64
+
   /// Samples `count` images of each class.
   ///
   /// Every image has random numbers of its own, which follow from the seed and its place.
@@ -19,19 +22,27 @@ public struct ImageGrid {
   ) throws(Diagnostic) {
     guard let task = program.imageTask else { throw Diagnostic("only a diffusion transformer makes images") }
     let labels = (0..<task.classes).flatMap { [Int](repeating: $0, count: count) }
-    let sampler = try ImageSampler(program, tensors, sampling, batch: labels.count, for: target, options: options)
-    let given = try HostTensor(.i64(labels.count), integers: labels.map { Int64($0) })
-    let type = sampler.type
-    func noise(_ step: Int) throws(Diagnostic) -> HostTensor {
-      var values: [Double] = []
-      values.reserveCapacity(type.count)
-      for place in labels.indices {
-        var random = SplitMix64(seed: SplitMix64.mixed(seed) ^ SplitMix64.mixed(UInt64(step) << 32 | UInt64(place)))
-        for _ in 0..<type.count / labels.count { values.append(random.normal()) }
+    let batch = min(Self.batch, max(1, labels.count))
+    let sampler = try ImageSampler(program, tensors, sampling, batch: batch, for: target, options: options)
+    let size = sampler.type.count / batch
+    var made: [Double] = []
+    for first in stride(from: 0, to: labels.count, by: batch) {
+      func noise(_ step: Int) throws(Diagnostic) -> HostTensor {
+        var values: [Double] = []
+        values.reserveCapacity(sampler.type.count)
+        for place in first..<first + batch {
+          var random = SplitMix64(seed: SplitMix64.mixed(seed) ^ SplitMix64.mixed(UInt64(step) << 32 | UInt64(place)))
+          for _ in 0..<size { values.append(random.normal()) }
+        }
+        return try HostTensor(sampler.type, doubles: values)
       }
-      return try HostTensor(type, doubles: values)
+      // The last batch is filled up with images that nobody asked for.
+      let given = (first..<first + batch).map { Int64(labels[min($0, labels.count - 1)]) }
+      let images = try sampler.sample(
+        from: try noise(sampling.steps), labels: try HostTensor(.i64(batch), integers: given), noise: noise)
+      made += images.doubles.prefix(size * (labels.count - first))
     }
-    images = try sampler.sample(from: try noise(sampling.steps), labels: given, noise: noise)
+    images = try HostTensor(.f32(labels.count, task.channels, task.side, task.side), doubles: made)
     self.labels = labels
     perClass = count
   }

@@ -96,7 +96,7 @@ private struct RaceModel {
       "architecture": "diffusion-transformer", "image": 8, "channels": 1, "patch": 2, "width": 64, "layers": 4, "heads": 4,
       "classes": 10, "feed_forward": feedForward, "mode": .string(mode),
       "optimizer": [
-        "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "warmup": .integer(max(1, min(100, steps / 10))),
+        "learning_rate": 4e-3, "beta1": 0.9, "beta2": 0.999, "warmup": .integer(max(1, min(100, steps / 10))),
         "schedule": "cosine", "total": .integer(steps), "final": 0,
       ],
     ]

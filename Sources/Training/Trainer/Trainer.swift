@@ -107,6 +107,14 @@ public final class Trainer {
     return try executable.result(loss).doubles[0]
   }
 
+  /// What the last loss is the weighted sum of, by the names that the model gives; empty if there is but one part.
+  public func lossParts() throws(Diagnostic) -> [(name: String, value: Double)] {
+    let names = executable.function.resultNames
+    let parts = names.indices.filter { names[$0].hasPrefix("loss_") }
+    guard parts.count > 1 else { return [] }
+    return try parts.map { (number) throws(Diagnostic) in (names[number], try executable.result(number).doubles[0]) }
+  }
+
   /// What the model's layers say of how they were doing in the last step, by name: the balance of experts and the like.
   public func health() throws(Diagnostic) -> [(name: String, values: [Double])] {
     let prefix = ValueNames.observed("")

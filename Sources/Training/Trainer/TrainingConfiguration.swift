@@ -31,7 +31,8 @@ public struct TrainingConfiguration {
       object.set("optimizer", JSON(.object(optimizer), at: json.location))
     }
     self.json = JSON(.object(object), at: json.location)
-    let configuration = try Configuration(self.json)
+    // Also where the file says how the model is used later.
+    let configuration = try Configuration(self.json, mode: .train)
     program = try Program(configuration)
     guard let optimizer = configuration.optimizer else { preconditionFailure("the optimizer was set above") }
     self.optimizer = optimizer
@@ -61,7 +62,7 @@ public struct TrainingConfiguration {
   private static func model(of json: JSON) -> JSON {
     guard case .object(let object) = json.content else { return json }
     var rest = JSON.Object()
-    for member in object.members where !["optimizer", "training", "generation"].contains(member.key) {
+    for member in object.members where !["optimizer", "training", "generation", "sampling", "mode"].contains(member.key) {
       rest.set(member.key, member.value)
     }
     return .object(rest)

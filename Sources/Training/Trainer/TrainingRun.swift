@@ -95,13 +95,16 @@ public struct TrainingRun {
       let saved = lastCheckpoint.map { "; the last checkpoint is \($0)" } ?? ""
       throw Diagnostic("the loss of step \(trainer.step) is \(loss): training diverged\(saved)")
     }
-    var line: JSON = [
-      "step": .integer(trainer.step), "loss": .number(loss), "learning_rate": .number(rate),
-      "\(source.unit)_per_second": .number((Double(source.unitsPerBatch) / max(end - begin, 1e-9)).rounded()),
-      "seconds": .number((end * 1000).rounded() / 1000),
-    ]
+    var line = JSON.Object()
+    line.set("step", .integer(trainer.step))
+    line.set("loss", .number(loss))
+    for part in try trainer.lossParts() { line.set(part.name, .number(part.value)) }
+    line.set("learning_rate", .number(rate))
     line.set("health", try trainer.health())
     if let tableRate { line.set("table_learning_rate", .number(tableRate)) }
+    let speed = Double(source.unitsPerBatch) / max(end - begin, 1e-9)
+    line.set("\(source.unit)_per_second", .number(speed.rounded()))
+    line.set("seconds", .number((end * 1000).rounded() / 1000))
     progress.advance(to: trainer.step, loss: loss, units: source.unitsPerBatch)
     if plan.validateEvery > 0, trainer.step % plan.validateEvery == 0 || trainer.step == plan.steps {
       let report = try trainer.validate(batches: plan.validationBatches)
@@ -109,7 +112,7 @@ public struct TrainingRun {
       if !report.memories.isEmpty { line.set("memories", report.memories.json) }
       progress.note("step \(trainer.step): validation loss \(Show.loss(report.loss))")
     }
-    try log.append(line)
+    try log.append(JSON(.object(line)))
   }
 
   /// Writes a checkpoint, unless there is one of this step.
@@ -121,14 +124,7 @@ public struct TrainingRun {
   }
 }
 
-extension JSON {
-  /// Gives a key of an object a value.
-  fileprivate mutating func set(_ key: String, _ value: JSON) {
-    guard case .object(var object) = content else { preconditionFailure("keys belong to objects") }
-    object.set(key, value)
-    self = .object(object)
-  }
-
+extension JSON.Object {
   /// Adds an object of numbers and lists of numbers, unless there are none.
   fileprivate mutating func set(_ key: String, _ values: [(name: String, values: [Double])]) {
     guard !values.isEmpty else { return }
@@ -137,7 +133,7 @@ extension JSON {
       let numbers = values.map { JSON.number(($0 * 1e6).rounded() / 1e6) }
       object.set(name, numbers.count == 1 ? numbers[0] : .array(numbers))
     }
-    set(key, .object(object))
+    set(key, JSON(.object(object)))
   }
 }
 
