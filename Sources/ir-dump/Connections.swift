@@ -10,17 +10,20 @@ struct ShowConnections: ParsableCommand {
     commandName: "connections", abstract: "Unfold the residual connections of a model into one matrix.",
     discussion: """
       A row for each sublayer's input and the network's end, a column for the embedding and each sublayer's output. \
-      Dynamic connections differ from token to token: the matrix is then the mean over windows of the validation part \
-      of the text that the model was trained on, or of --data.
+      Dynamic connections differ from token to token: the matrix is then the mean over windows, or images, of the \
+      validation part of what the model was trained on, or of --data.
       """)
 
   @Argument(help: "A model's folder, or a training run's: its newest checkpoint is taken.")
   var model: String
-  @Option(help: ArgumentHelp("The text that dynamic connections are averaged over (default: what it was trained on).", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "What dynamic connections are averaged over (default: what it was trained on).", valueName: "data"))
   var data: String?
-  @Option(help: "The data is a file of token ids of this size: \(Tokens.Format.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(
+    help: "The data is a file of token ids of this size: \(Tokens.Format.allCases.map(\.rawValue).joined(separator: ", ")).")
   var ids: Tokens.Format?
-  @Option(help: "Windows that dynamic connections are averaged over.")
+  @Option(help: "Windows, or images, that dynamic connections are averaged over.")
   var batch = 8
   @Option(help: "Tokens of a window (default: those it was trained on, or 256).")
   var length: Int?
@@ -33,15 +36,16 @@ struct ShowConnections: ParsableCommand {
 
   func validate() throws {
     if !(1...1 << 20).contains(batch) { throw ValidationError("--batch wants 1 to \(1 << 20), got \(batch)") }
-    if let length, !(1...1 << 20).contains(length) { throw ValidationError("--length wants 1 to \(1 << 20), got \(length)") }
+    if let length, !(1...1 << 20).contains(length) {
+      throw ValidationError("--length wants 1 to \(1 << 20), got \(length)")
+    }
   }
 
   func run() throws {
     let directory = try ModelDirectory(model)
     var source: (any BatchSource)?
     if try UnfoldedConnections.needBatches(of: directory) {
-      source = try TextBatches(
-        directory.text(data, ids: ids), batch: batch, length: length ?? directory.trainedLength ?? 256, seed: 1)
+      source = try directory.batches(of: data, ids: ids, batch: batch, length: length)
     }
     let connections = try UnfoldedConnections(of: directory.program, directory.tensors, on: source, for: backend)
     print(json ? connections.json.text(pretty: true) + "\n" : connections.text(), terminator: "")

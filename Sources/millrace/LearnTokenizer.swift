@@ -13,7 +13,9 @@ struct LearnTokenizer: ParsableCommand {
   var data: String
   @Option(help: "Tokens: the 256 bytes, what is added, and merges.")
   var vocabulary = 4096
-  @Option(help: ArgumentHelp("A token that is found in texts as it stands, such as <|endoftext|>. Repeatable.", valueName: "text"))
+  @Option(
+    help: ArgumentHelp(
+      "A token that is found in texts as it stands, such as <|endoftext|>. Repeatable.", valueName: "text"))
   var add: [String] = []
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var out = BytePairTokenizer.fileName

@@ -9,8 +9,9 @@ struct Reproduce: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Try what a paper claims, at a size for small machines.",
     discussion: """
-      Trains every model of the experiment with every seed, and writes a report with a verdict for each claim (README.md), \
-      plots and results.jsonl to the output folder after every run. Interrupted and started again, it goes on where it was.
+      Trains every model of the experiment with every seed, and writes a report with a verdict for each claim \
+      (README.md), plots and results.jsonl to the output folder after every run. Interrupted and started again, it goes \
+      on where it was.
       """)
 
   @Argument(help: "The paper: \(Paper.allCases.map(\.rawValue).joined(separator: ", ")).")

@@ -11,7 +11,9 @@ struct TextOptions: ParsableArguments {
       "A text file (gzip is unpacked), a folder of them, dict-gcide, Debian's English dictionary, or cfg3f, sentences of "
         + "a grammar (cfg3f:20000 for so many); for images, digits or a folder.", valueName: "file"))
   var data: String
-  @Option(help: ArgumentHelp("A byte-level tokenizer.json, by which the text becomes tokens; kept with the model.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A byte-level tokenizer.json, by which the text becomes tokens; kept with the model.", valueName: "file"))
   var tokenizer: String?
   @Option(help: "The data is a file of token ids of this size: \(Tokens.Format.allCases.map(\.rawValue).joined(separator: ", ")).")
   var ids: Tokens.Format?

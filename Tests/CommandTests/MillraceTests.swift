@@ -191,7 +191,10 @@ import Training
 
   @Test("wrong arguments are usage errors", arguments: [
     ["train"], ["train", "c", "--data", "d", "--batch", "0"], ["train", "c", "--data", "d", "--steps", "-1"],
-    ["sample", "m", "--temperature", "-1"], ["demo", "--steps", "0"], ["run", "m"], ["train", "c", "--data", "d", "--threads", "0"],
+    ["sample", "m", "--temperature", "-1"], ["demo", "--steps", "0"], ["run", "m"], ["reproduce", "nothing"],
+    ["reproduce", "ultramem", "--seeds", "0"],
+    ["tokenizer", "--data", "d", "--vocabulary", "9"], ["train", "c", "--data", "d", "--ids", "u16", "--separator", "x"],
+    ["train", "c", "--data", "d", "--recompute", "0"], ["train", "c", "--data", "d", "--threads", "0"],
   ])
   func usage(arguments: [String]) throws {
     let run = try Command.millrace(arguments)
@@ -200,7 +203,7 @@ import Training
     #expect(run.output.isEmpty)
   }
 
-  @Test("every subcommand explains itself", arguments: ["train", "sample", "run", "check", "tokenizer", "demo"])
+  @Test("every subcommand explains itself", arguments: ["train", "sample", "run", "check", "tokenizer", "demo", "reproduce"])
   func help(name: String) throws {
     let run = try Command.millrace([name, "--help"])
     #expect(run.status == 0)

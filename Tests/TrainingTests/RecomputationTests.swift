@@ -46,6 +46,16 @@ import Testing
     }
   }
 
+  @Test("training goes the same way")
+  func training() throws {
+    let source = try TextBatches(TinyModel.text(), batch: 2, length: 8, seed: 7)
+    func losses(_ sites: Int?) throws -> [Double] {
+      let trainer = try Trainer(TinyModel.configuration(), on: source, recomputing: sites, for: TinyModel.fastest)
+      return try (0..<5).map { _ in try trainer.advance() }
+    }
+    for (a, b) in zip(try losses(nil), try losses(1)) { #expect(abs(a - b) < 1e-4) }
+  }
+
   #if LLVM
     @Test("a step needs less memory")
     func memory() throws {

@@ -110,7 +110,7 @@ import Testing
   @Test("there are as many steps as there is time for, and a folder belongs to its experiment")
   func plan() throws {
     var plan = ReproductionPlan(experiment: "x", steps: 1000)
-    (plan.secondsPerStep, plan.secondsToStart) = (["a": 0.125, "b": 0.25], ["a": 3, "b": 3])
+    (plan.secondsPerStep, plan.secondsBeside) = (["a": 0.125, "b": 0.25], ["a": 3, "b": 3])
     plan.fit(minutes: 1, seeds: 2)
     #expect(plan.steps == 64 && plan.seconds == 30)
     #expect(try ReproductionPlan(plan.json) == plan)

@@ -22,7 +22,9 @@ extension Pass {
 }
 
 extension Pattern {
-  static let memoryLookups: [Pattern] = [distinctRows, mergedColumns, denseFromMerged, sumOfLookups]
+  static let memoryLookups: [Pattern] = [
+    distinctRows, mergedColumns, denseFromMerged, sumOfLookups, scatteredProduct,
+  ]
 }
 
 extension Function {

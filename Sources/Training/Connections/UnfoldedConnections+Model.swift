@@ -20,7 +20,9 @@ extension UnfoldedConnections {
     var inputs: [String: HostTensor] = [:]
     if let source {
       try source.check(program)
-      guard source.validationBatches > 0 else { throw Diagnostic("\(source.identity.source): has nothing to validate on") }
+      guard source.validationBatches > 0 else {
+        throw Diagnostic("\(source.identity.source): has nothing to validate on")
+      }
       inputs = try source.validationBatch(0)
     } else {
       for (name, type) in program.smallestInputs { inputs[name] = try HostTensor(zeros: type) }
@@ -89,7 +91,8 @@ extension UnfoldedConnections {
   public var json: JSON {
     func matrix(_ rows: [[Double]]) -> JSON { .array(rows.map { .array($0.map { .number($0) }) }) }
     return [
-      "rows": .array(rows.map { .string($0) }), "columns": .array(columns.map { .string($0) }), "weights": matrix(weights),
+      "rows": .array(rows.map { .string($0) }), "columns": .array(columns.map { .string($0) }),
+      "weights": matrix(weights),
       "sites": .array(sites.map { .string($0) }), "slots": .array(slots.map { matrix($0) }), "tokens": .integer(tokens),
     ]
   }
@@ -97,7 +100,9 @@ extension UnfoldedConnections {
   /// The weights as a table, a column an output.
   public func text() -> String {
     let width = rows.map(\.count).max() ?? 0
-    func padded(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
+    func padded(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(0, width - text.count)) + text
+    }
     var text = padded("", width) + columns.indices.map { padded("\($0)", 8) }.joined() + "\n"
     for (name, weights) in zip(rows, weights) {
       text += name + String(repeating: " ", count: width - name.count)
@@ -109,7 +114,7 @@ extension UnfoldedConnections {
 
   public var heatMap: HeatMap {
     HeatMap(
-      title: "What each sublayer reads of every earlier output", rowTitle: "reads", columnTitle: "output of", rows: rows,
-      columns: columns, values: weights)
+      title: "What each sublayer reads of every earlier output", rowTitle: "reads", columnTitle: "output of",
+      rows: rows, columns: columns, values: weights)
   }
 }

@@ -39,15 +39,16 @@ public struct TextData: Sendable {
 
   /// Reads a file (gzip is unpacked), a folder of files, or the dictionary `dict-gcide`.
   ///
-  /// - Parameter boundary: the id that ends every document, if any: every file, and every part of one before `separator`,
-  ///   which is left out.
+  /// - Parameter boundary: the id that ends every document, if any: every file, and every part of one before
+  ///   `separator`, which is left out.
   public init(
     _ source: String, tokenizer: Tokenizer = .bytes, boundary: Int? = nil, separator: String? = nil,
     validation share: Double = 0.05
   ) throws(Diagnostic) {
     let documents = try TextFiles(source, separator: separator)
     guard separator == nil || boundary != nil else {
-      throw Diagnostic("a text is cut into documents only where the model has an id that ends them (its key 'boundary')")
+      throw Diagnostic(
+        "a text is cut into documents only where the model has an id that ends them (its key 'boundary')")
     }
     let tokens = try documents.tokens(by: tokenizer, boundary: boundary)
     try self.init(tokens, tokenizer: tokenizer, source: source, validation: share)
@@ -69,7 +70,8 @@ public struct TextData: Sendable {
   /// Throws unless every id is one of a model's vocabulary.
   public func check(vocabulary: Int) throws(Diagnostic) {
     if let needed = tokenizer.vocabulary, needed > vocabulary {
-      throw Diagnostic("\(source): its \(tokenizer.unit) want a vocabulary of at least \(needed), the model has \(vocabulary)")
+      throw Diagnostic(
+        "\(source): its \(tokenizer.unit) want a vocabulary of at least \(needed), the model has \(vocabulary)")
     }
     guard let place = tokens.firstPlace(beyond: vocabulary) else { return }
     throw Diagnostic(

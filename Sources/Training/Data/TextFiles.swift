@@ -22,7 +22,9 @@ struct TextFiles {
 
   private static func files(of source: String) throws(Diagnostic) -> [String] {
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue else { return [source] }
+    guard FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue else {
+      return [source]
+    }
     guard let names = FileManager.default.enumerator(atPath: source) else {
       throw Diagnostic("\(source): cannot be read")
     }
@@ -30,7 +32,9 @@ struct TextFiles {
     for case let name as String in names where !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
       var isFolder: ObjCBool = false
       let path = "\(source)/\(name)"
-      if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue { files.append(path) }
+      if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+        files.append(path)
+      }
       guard files.count <= mostFiles else { throw Diagnostic("\(source): has more than \(mostFiles) files") }
     }
     guard !files.isEmpty else { throw Diagnostic("\(source): has no files") }
@@ -46,7 +50,9 @@ struct TextFiles {
     var encoder: BytePairEncoder?
     if case .bytePairs(let tokenizer) = tokenizer { encoder = BytePairEncoder(tokenizer) }
     let end = try boundary.map { id throws(Diagnostic) in
-      guard let end = UInt32(exactly: id) else { throw Diagnostic("the id \(id) that ends documents is no id of a token") }
+      guard let end = UInt32(exactly: id) else {
+        throw Diagnostic("the id \(id) that ends documents is no id of a token")
+      }
       return end
     }
     try forEachDocument { document throws(Diagnostic) in

@@ -8,7 +8,9 @@ public struct HeatMap: Sendable {
   public var rows, columns: [String]
   public var values: [[Double]]
 
-  public init(title: String, rowTitle: String, columnTitle: String, rows: [String], columns: [String], values: [[Double]]) {
+  public init(
+    title: String, rowTitle: String, columnTitle: String, rows: [String], columns: [String], values: [[Double]]
+  ) {
     self.title = title
     self.rowTitle = rowTitle
     self.columnTitle = columnTitle

@@ -39,7 +39,8 @@ public struct Judgement: Hashable, Sendable {
 extension Claim {
   /// One arm's number is below another's, by at least a share of it.
   public static func lower(
-    _ arm: String, than other: String, by key: String = Experiment.Key.validation, atLeast share: Double = 0, _ text: String
+    _ arm: String, than other: String, by key: String = Experiment.Key.validation,
+    atLeast share: Double = 0, _ text: String
   ) -> Claim {
     Claim(text) { results in
       guard let difference = results.difference(key, of: arm, from: other), let base = results.summary(key, of: other)

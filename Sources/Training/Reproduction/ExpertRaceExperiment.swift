@@ -5,7 +5,8 @@ import Models
 import Runtime
 
 extension Experiment {
-  /// Expert Race, arXiv 2503.16057: routings of a mixture of experts in a diffusion transformer, at equal active parameters.
+  /// Expert Race, arXiv 2503.16057: routings of a mixture of experts in a diffusion transformer, at equal active
+  /// parameters.
   static func expertRace() throws(Diagnostic) -> Experiment {
     let task = ImageTask(side: 8, channels: 1, classes: 10)
     let digits = try ImageData(ImageData.Digits.name, for: task)
@@ -22,21 +23,31 @@ extension Experiment {
       baseline: "dense",
       columns: [
         Column(RaceModel.noiseLoss, "noise loss"), Column(RaceModel.thresholdLoss, "with the threshold"),
-        Column(RaceModel.violation, "largest overload", decimals: 2), Column(RaceModel.pairs, "pairs used", decimals: 2),
-        Column(RaceModel.accuracy, "digits recognised", decimals: 3), Column(RaceModel.frechet, "Fréchet distance", decimals: 2),
+        Column(RaceModel.violation, "largest overload", decimals: 2),
+        Column(RaceModel.pairs, "pairs used", decimals: 2),
+        Column(RaceModel.accuracy, "digits recognised", decimals: 3),
+        Column(RaceModel.frechet, "Fréchet distance", decimals: 2),
       ],
       claims: [
-        .lower("token-choice", than: "dense", by: RaceModel.noiseLoss, "Token choice is below the dense network at equal active parameters"),
+        .lower(
+          "token-choice", than: "dense", by: RaceModel.noiseLoss,
+          "Token choice is below the dense network at equal active parameters"),
         .lower("expert-choice", than: "dense", by: RaceModel.noiseLoss, "Expert choice is, too"),
         .lower("race-similarity", than: "dense", by: RaceModel.noiseLoss, "Expert race is, too"),
-        .lower("race-similarity", than: "token-choice", by: RaceModel.noiseLoss, "Expert race is below token choice, both with the similarity loss"),
+        .lower(
+          "race-similarity", than: "token-choice", by: RaceModel.noiseLoss,
+          "Expert race is below token choice, both with the similarity loss"),
         .lower("race-similarity", than: "expert-choice", by: RaceModel.noiseLoss, "Expert race is below expert choice"),
         .lower("race-similarity", than: "race", by: RaceModel.noiseLoss, "The similarity loss lowers the main loss"),
         .lower("race-similarity", than: "race", by: RaceModel.violation, "It lowers the largest overload"),
-        .lower("race", than: "race-similarity", by: RaceModel.pairs, "It raises the number of expert pairs that are used"),
-        .above(1.3, "race-similarity", by: RaceModel.cleanShare,
+        .lower(
+          "race", than: "race-similarity", by: RaceModel.pairs,
+          "It raises the number of expert pairs that are used"),
+        .above(
+          1.3, "race-similarity", by: RaceModel.cleanShare,
           "Nearly clean images get more experts: the cleanest tenth 1.3 times those of the noisier half"),
-        .below(1, "race-similarity", by: RaceModel.thresholdGain,
+        .below(
+          1, "race-similarity", by: RaceModel.thresholdGain,
           "Where all images of a batch have one time, the threshold is better than the best of the batch"),
       ],
       pictures: [
@@ -93,8 +104,8 @@ private struct RaceModel {
       ]
     }
     return [
-      "architecture": "diffusion-transformer", "image": 8, "channels": 1, "patch": 2, "width": 64, "layers": 4, "heads": 4,
-      "classes": 10, "feed_forward": feedForward, "mode": .string(mode),
+      "architecture": "diffusion-transformer", "image": 8, "channels": 1, "patch": 2, "width": 64, "layers": 4,
+      "heads": 4, "classes": 10, "feed_forward": feedForward, "mode": .string(mode),
       "optimizer": [
         "learning_rate": 4e-3, "beta1": 0.9, "beta2": 0.999, "warmup": .integer(max(1, min(100, steps / 10))),
         "schedule": "cosine", "total": .integer(steps), "final": 0,
@@ -138,7 +149,9 @@ private struct RaceModel {
 
   private func add(_ layers: [RoutingStatistics], to measurement: inout Experiment.Measurement) {
     guard !layers.isEmpty else { return }
-    func mean(_ value: (RoutingStatistics) -> Double) -> Double { layers.map(value).sorted().reduce(0, +) / Double(layers.count) }
+    func mean(_ value: (RoutingStatistics) -> Double) -> Double {
+      layers.map(value).sorted().reduce(0, +) / Double(layers.count)
+    }
     measurement.numbers[Self.violation] = mean(\.violation)
     measurement.numbers[Self.pairs] = mean(\.usedPairs)
     let byTime = (0..<RoutingStatistics.times).map { part in mean { $0.expertsByTime[part] } }

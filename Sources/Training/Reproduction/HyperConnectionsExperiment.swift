@@ -55,7 +55,8 @@ extension JSON {
   static func usual(steps: Int, learningRate: Double) -> JSON {
     [
       "learning_rate": .number(learningRate), "beta1": 0.9, "beta2": 0.95, "weight_decay": 0.1, "clip": 1,
-      "warmup": .integer(max(1, min(100, steps / 10))), "schedule": "cosine", "total": .integer(max(1, steps)), "final": 0.1,
+      "warmup": .integer(max(1, min(100, steps / 10))), "schedule": "cosine",
+      "total": .integer(max(1, steps)), "final": 0.1,
     ]
   }
 }

@@ -32,10 +32,10 @@ extension Experiment {
     return Experiment(
       Paper.overTokenized.rawValue, title: "Over-encoding: loss against the size of the input vocabulary",
       setup: """
-        Language models of width 128 with 2 blocks on an English dictionary, cut into \(vocabulary) tokens by a byte-pair \
-        tokenizer learnt from it; 8 × 128 tokens a step, no token twice. The models differ in their input embedding only: \
-        the sum of the token's row and of rows of hashed 2- and 3-grams, in tables that start at zero and learn five times \
-        as fast.
+        Language models of width 128 with 2 blocks on an English dictionary, cut into \(vocabulary) tokens by a \
+        byte-pair tokenizer learnt from it; 8 × 128 tokens a step, no token twice. The models differ in their input \
+        embedding only: the sum of the token's row and of rows of hashed 2- and 3-grams, in tables that start at zero \
+        and learn five times as fast.
         """,
       steps: 3000,
       arms: [arm("plain", "plain", rows: nil)] + growing + [
@@ -53,7 +53,9 @@ extension Experiment {
           "It falls about linearly in the logarithm of the input vocabulary"),
         .lower(names[4], than: "plain", by: Key.training, "A larger input vocabulary helps the network of width 128"),
         .lower("narrow-rows", than: "narrow", by: Key.training, "and that of width 64"),
-        .falling(["plain", "bigrams", names[4]], by: Key.training, "1+2+3-grams are better than 1+2, and those better than 1"),
+        .falling(
+          ["plain", "bigrams", names[4]], by: Key.training,
+          "1+2+3-grams are better than 1+2, and those better than 1"),
         .lower(
           names[4], than: "multiple", by: Key.training,
           "Rows that are a multiple of the vocabulary waste the table: fewer rows by the golden ratio are better"),
@@ -75,8 +77,8 @@ extension Experiment {
 }
 
 extension Claim {
-  /// The means of arms lie on a falling line over the logarithm of their sizes: they part from it by less than a tenth of
-  /// their variance.
+  /// The means of arms lie on a falling line over the logarithm of their sizes: they part from it by less than a tenth
+  /// of their variance.
   static func logLinear(_ arms: [String], sizes: [Double], by key: String, _ text: String) -> Claim {
     Claim(text) { results in
       var points: [(x: Double, y: Double)] = []

@@ -7,8 +7,8 @@ import Runtime
 
 /// Runs an experiment: every arm with every seed, one after the other, and a report that grows with each.
 ///
-/// A folder holds the report (`README.md`, pictures, `results.jsonl`), the plan, and what runs that are not done have to go
-/// on from: who interrupts it and starts it again loses nothing.
+/// A folder holds the report (`README.md`, pictures, `results.jsonl`), the plan, and what runs that are not done have
+/// to go on from: who interrupts it and starts it again loses nothing.
 public struct Reproduction {
   public struct Options {
     public var folder: String
@@ -56,6 +56,9 @@ public struct Reproduction {
     let seed: UInt64
     var name: String { "\(arm.name)-seed-\(seed)" }
   }
+
+  /// Batches that a trained model is validated on.
+  private static let validationBatches = 32
 
   private var runsFolder: String { "\(options.folder)/runs" }
   private func folder(of job: Job) -> String { "\(runsFolder)/\(job.name)" }
@@ -123,7 +126,7 @@ public struct Reproduction {
     let seconds = try log.last?.required("seconds").double() ?? 0
     var numbers = measurement.numbers
     numbers[Experiment.Key.training] = last.reduce(0, +) / Double(max(1, last.count))
-    numbers[Experiment.Key.validation] = try trainer.validationLoss(batches: 32)
+    numbers[Experiment.Key.validation] = try trainer.validationLoss(batches: Self.validationBatches)
     numbers[Experiment.Key.parameters] = Double(trainer.configuration.program.trained.reduce(0) { $0 + $1.type.count })
     numbers[Experiment.Key.flops] = try trainer.forwardFlops
     numbers[Experiment.Key.milliseconds] = 1000 * seconds / Double(max(1, trainer.step))
@@ -181,21 +184,28 @@ public struct Reproduction {
       return plan
     }
     var plan = ReproductionPlan(experiment: experiment.name, steps: experiment.steps)
-    status.write("\(experiment.name): \(experiment.arms.count) models, \(options.seeds) seeds; a few steps of each to see how long they take\n")
+    status.write(
+      "\(experiment.name): \(experiment.arms.count) models, \(options.seeds) seeds; "
+        + "a few steps of each to see how long they take\n")
     let clock = ContinuousClock()
+    let begin = clock.now
     for arm in experiment.arms {
       let start = clock.now
       let configuration = try TrainingConfiguration(arm.configuration(plan.steps), steps: plan.steps)
       let trainer = try Trainer(
-        configuration, on: experiment.batches(1), averageDecay: arm.averageDecay, for: options.target, options: options.compile)
+        configuration, on: experiment.batches(1), averageDecay: arm.averageDecay, for: options.target,
+        options: options.compile)
       _ = try trainer.advance()
       let compiled = clock.now
       let steps = 4
       for _ in 0..<steps { _ = try trainer.advance() }
-      plan.secondsToStart[arm.name] = (compiled - start).inSeconds
-      plan.secondsPerStep[arm.name] = (clock.now - compiled).inSeconds / Double(steps)
+      let trained = clock.now
+      _ = try experiment.measure(arm, trainer)
+      _ = try trainer.validationLoss(batches: Self.validationBatches)
+      plan.secondsPerStep[arm.name] = (trained - compiled).inSeconds / Double(steps)
+      plan.secondsBeside[arm.name] = ((compiled - start) + (clock.now - trained)).inSeconds
     }
-    plan.fit(minutes: options.minutes, seeds: options.seeds)
+    plan.fit(minutes: options.minutes - (clock.now - begin).inSeconds / 60, seeds: options.seeds)
     status.write("\(plan.steps) steps a run, about \(Show.duration(plan.seconds * Double(options.seeds))) in all\n")
     try AtomicFile.write(plan.json.text(pretty: true) + "\n", to: file)
     return plan
@@ -208,21 +218,21 @@ struct ReproductionPlan: Hashable {
   var steps: Int
   var secondsPerStep: [String: Double] = [:]
   /// What compiling and measuring take.
-  var secondsToStart: [String: Double] = [:]
+  var secondsBeside: [String: Double] = [:]
 
   init(experiment: String, steps: Int) {
     self.experiment = experiment
     self.steps = steps
   }
 
-  func seconds(of arm: String) -> Double { (secondsToStart[arm] ?? 0) + Double(steps) * (secondsPerStep[arm] ?? 0) }
+  func seconds(of arm: String) -> Double { (secondsBeside[arm] ?? 0) + Double(steps) * (secondsPerStep[arm] ?? 0) }
 
   /// Of one seed.
   var seconds: Double { secondsPerStep.keys.reduce(0) { $0 + seconds(of: $1) } }
 
   /// Lowers the steps to what there is time for; a run has at least ten.
   mutating func fit(minutes: Double, seeds: Int) {
-    let start = secondsToStart.values.reduce(0, +)
+    let start = secondsBeside.values.reduce(0, +)
     let step = secondsPerStep.values.reduce(0, +)
     let fitting = (minutes * 60 / Double(max(1, seeds)) - start) / max(step, 1e-9)
     steps = max(10, min(steps, fitting < Double(steps) ? Int(fitting) : steps))
@@ -236,7 +246,7 @@ struct ReproductionPlan: Hashable {
     }
     return [
       "experiment": .string(experiment), "steps": .integer(steps), "seconds_per_step": object(secondsPerStep),
-      "seconds_to_start": object(secondsToStart),
+      "seconds_beside": object(secondsBeside),
     ]
   }
 
@@ -250,7 +260,7 @@ struct ReproductionPlan: Hashable {
     steps = try json.required("steps").int()
     guard steps > 0 else { throw Diagnostic("a plan wants at least one step, got \(steps)", at: json.location) }
     secondsPerStep = try values("seconds_per_step")
-    secondsToStart = try values("seconds_to_start")
+    secondsBeside = try values("seconds_beside")
   }
 }
 

@@ -82,6 +82,7 @@ struct ReproductionReport {
       text += "| \(claim.text) | \(judgement.map { "**\($0.verdict.rawValue)**" } ?? "not run yet") | "
       text += "\(judgement?.evidence ?? "") |\n"
     }
-    return text + "\nA claim is held, or not held, if the mean difference is larger than the seeds' standard deviation of it.\n"
+    return text
+      + "\nA claim is held, or not held, if the mean difference is larger than the seeds' standard deviation of it.\n"
   }
 }

@@ -25,9 +25,9 @@ extension Experiment {
     return Experiment(
       Paper.ultraMem.rawValue, title: "Memories against dense layers at equal arithmetic",
       setup: """
-        \(FactBatches.count) random facts (subject, relation → object) are learnt by heart by transformers of width 64 with \
-        2 blocks, 256 facts a step. All models but the wide one do as much arithmetic: those with a memory have narrower \
-        feed-forward layers. The loss is that over all facts; knowing nothing is \
+        \(FactBatches.count) random facts (subject, relation → object) are learnt by heart by transformers of width 64 \
+        with 2 blocks, 256 facts a step. All models but the wide one do as much arithmetic: those with a memory have \
+        narrower feed-forward layers. The loss is that over all facts; knowing nothing is \
         \(String(format: "%.3f", log(Double(FactBatches.objects)))).
         """,
       steps: 1500,
@@ -49,7 +49,9 @@ extension Experiment {
         .lower("ultramem", than: "pkm-decay", "UltraMem is below product keys at equal arithmetic and rates"),
         .lower("pkm-decay", than: "pkm", "Values want a rate that starts high and falls (product keys)"),
         .lower("ultramem", than: "ultramem-flat", "Values want a rate that starts high and falls (UltraMem)"),
-        .below(1.5, "ultramem", by: latencyGrowth, "A forward pass takes as long with 64 times the slots (at most half more)"),
+        .below(
+          1.5, "ultramem", by: latencyGrowth,
+          "A forward pass takes as long with 64 times the slots (at most half more)"),
       ],
       batches: { seed throws(Diagnostic) in FactBatches(batch: 256, seed: seed) },
       measure: { arm, trainer throws(Diagnostic) in

@@ -61,8 +61,10 @@ struct AddedTokens: Sendable {
         }
       }
       if token.takesSpaceAfter {
-        while end < range.upperBound, case let (kind, next) = WordRule.character(text, end, range.upperBound), kind == .space {
-          end = next
+        while end < range.upperBound {
+          let next = WordRule.character(text, end, range.upperBound)
+          guard next.kind == .space else { break }
+          end = next.end
         }
       }
       if done < start { pieces.append(Piece(range: done..<start)) }

@@ -21,7 +21,8 @@ extension BytePairTokenizer {
     if let decoder = json["decoder"], !decoder.isNull { try decoder.accept("type", only: ["ByteLevel"]) }
 
     let words = try VocabularyFile(model.required("vocab"))
-    let added = try AddedTokens(json["added_tokens"]?.array().map { token throws(Diagnostic) in try .init(token) } ?? [])
+    let added = try AddedTokens(
+      json["added_tokens"]?.array().map { token throws(Diagnostic) in try .init(token) } ?? [])
     var tokens = words.tokens
     for token in added.all {
       let text = String(decoding: token.content, as: UTF8.self)
@@ -35,7 +36,8 @@ extension BytePairTokenizer {
     rules.fusesUnknown = try model["fuse_unk"]?.boolean() ?? false
     if let unknown = model["unk_token"], !unknown.isNull {
       guard let id = words.ids[try unknown.string()] else {
-        throw Diagnostic("the token for what is unknown, \(unknown.kind), is not in the vocabulary", at: unknown.location)
+        throw Diagnostic(
+          "the token for what is unknown, \(unknown.kind), is not in the vocabulary", at: unknown.location)
       }
       rules.unknown = id
     }
@@ -131,7 +133,8 @@ extension BytePairTokenizer.Rules {
     }
     try rule.required("type").accept(only: ["ByteLevel"], as: "the pre-tokenizer")
     self.init(
-      addsPrefixSpace: try rule["add_prefix_space"]?.boolean() ?? true, cutsWords: try rule["use_regex"]?.boolean() ?? true)
+      addsPrefixSpace: try rule["add_prefix_space"]?.boolean() ?? true,
+      cutsWords: try rule["use_regex"]?.boolean() ?? true)
   }
 }
 

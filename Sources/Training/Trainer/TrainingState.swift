@@ -1,4 +1,5 @@
 import IR
+import Models
 import Runtime
 
 /// Where a training run is, and what its order of data follows from: with the tensors, all that it goes on from.
@@ -77,6 +78,19 @@ extension ModelDirectory {
     let file = "\(path)/\(BytePairTokenizer.fileName)"
     if exists(file) { return .bytePairs(try BytePairTokenizer(file)) }
     return trainingState?.batches.tokenizer == Tokenizer.numbers.name ? .numbers : .bytes
+  }
+
+  /// Batches that the model takes; without a name of what it was trained on.
+  public func batches(
+    of source: String? = nil, ids: Tokens.Format? = nil, batch: Int, length: Int? = nil, seed: UInt64 = 1
+  ) throws(Diagnostic) -> any BatchSource {
+    guard let task = program.imageTask else {
+      return try TextBatches(text(source, ids: ids), batch: batch, length: length ?? trainedLength ?? 256, seed: seed)
+    }
+    guard let source = source ?? trainingState?.data.source else {
+      throw Diagnostic("\(path): does not say what images it was trained on; name some")
+    }
+    return ImageBatches(try ImageData(source, for: task), for: task, batch: batch, seed: seed)
   }
 
   /// A text as the model reads it; without a name the one it was trained on.

@@ -46,10 +46,10 @@ extension Trace {
 extension Tensor {
   /// Sums of this table's rows, with a weight for every slice of a row; with blocks, a sum for each block:
   ///
-  ///     y[…, c, d] = Σₖ weights[…, k, c] · table[ids[…, k], c, d]
-  ///     y[…, p, c, d] = Σₖ [blocks[…, k] = p] · weights[…, k, c] · table[ids[…, k], c, d]
+  ///     y[…, c, d] = Σₕₖ weights[…, h, k, c] · table[ids[…, h, k], c, d]
+  ///     y[…, p, c, d] = Σₕₖ [blocks[…, h, k] = p] · weights[…, h, k, c] · table[ids[…, h, k], c, d]
   ///
-  /// The table is `[rows, width]`, a row cut into as many slices as `weights` has; ids outside of it add nothing.
+  /// h counts heads and k their winners. The table is `[rows, width]`, a row cut into as many slices as `weights` has; ids outside of it add nothing.
   ///
   /// - Parameter blocks: the block of each id, below `count`.
   /// - Returns: `[…, width]`, or `[…, count · width]` with the blocks one after the other.
@@ -57,10 +57,10 @@ extension Tensor {
     let slices = Swift.max(1, weights.extent(-1))
     let rows = self.rows(ids).cast(to: weights.dtype).split(into: [slices, extent(-1) / slices])
     guard let blocks, blocks.count > 1 else {
-      return weights.contract(rows, "...kc,...kcd->...cd").flattened(last: 2)
+      return weights.contract(rows, "...hkc,...hkcd->...cd").flattened(last: 2)
     }
     let isThere = blocks.numbers.insertingAxis(-1) .== trace.iota(.i64(blocks.count))
     let placed = isThere.insertingAxis(-1).select(weights.insertingAxis(-2), else: 0)
-    return placed.contract(rows, "...kpc,...kcd->...pcd").flattened(last: 3)
+    return placed.contract(rows, "...hkpc,...hkcd->...pcd").flattened(last: 3)
   }
 }

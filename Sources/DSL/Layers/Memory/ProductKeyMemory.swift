@@ -50,9 +50,9 @@ public struct ProductKeyOptions: Sendable, Hashable {
     let scores = q.contract(keyTable, "...hsd,hsnd->...hsn")
     let (winners, score) = ProductKeys.additive(scores, candidates: top, top: top)
     let weights = softmax ? score.softmax() : score
-    let ids = winners.number(side: keys).flattened(last: 2)
+    let ids = winners.number(side: keys)
     trace.observeReads(ids, of: keys * keys)
-    return values.pooled(ids, weights: weights.flattened(last: 2).insertingAxis(-1))
+    return values.pooled(ids, weights: weights.insertingAxis(-1))
   }
 }
 

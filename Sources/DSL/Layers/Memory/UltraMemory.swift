@@ -41,21 +41,19 @@ public struct UltraMemory: MemoryLayer {
 
   // MARK: Values
 
-  /// What was found: `[…, heads · top]`, the scores `[…, heads · top, cores]`.
+  /// What was found: `[…, heads, top]`, the scores `[…, heads, top, cores]`.
   struct Winners {
     let block, row, scores: Tensor
   }
 
   private func winners(of x: Tensor) -> Winners {
     let (keys, scores) = choose(keyScores(x))
-    let number = keys.number(side: options.side).flattened(last: 2)
-    let virtual = x.trace[options.permutation].rows(number)
+    let virtual = x.trace[options.permutation].rows(keys.number(side: options.side))
     let rows = Double(options.keys * options.keys)
-    let flat = scores.reshaped(number.shape + [options.cores])
     let (block, row) = (virtual / rows, virtual.remainder(rows))
     let table = block.remainder(Double(tableOwners.count))
     x.trace.observeReads(table * rows + row, of: tableOwners.count * options.keys * options.keys)
-    return Winners(block: block, row: row, scores: flat)
+    return Winners(block: block, row: row, scores: scores)
   }
 
   /// A sum of values for every block, one after the other.
@@ -76,7 +74,7 @@ public struct UltraMemory: MemoryLayer {
         var weights = winners.scores
         if let query {
           let rows = trace[options.preValues(second)].rows(ids).cast(to: query.dtype)
-          weights = weights * rows.contract(query, "...kp,...p->...k").insertingAxis(-1)
+          weights = weights * rows.contract(query, "...hkp,...p->...hk").insertingAxis(-1)
         }
         return trace[options.values].pooled(ids, weights: weights)
       }
