@@ -24,6 +24,18 @@ import Training
     return (lowered.plan, tables)
   }
 
+  @Test("tables that no machine holds are an error before any is made")
+  func tooLarge() throws {
+    let configuration = try TrainingConfiguration([
+      "architecture": "language-model", "vocabulary": 256, "width": 32, "layers": 0, "heads": 2, "feed_forward": ["hidden": 8],
+      "embedding": ["kind": "over-encoding", "rows": 1_000_000_000],
+    ], steps: 1)
+    let text = try TextData([UInt8](repeating: 65, count: 100), source: "text")
+    let batches = try TextBatches(text, batch: 1, length: 8, seed: 1)
+    let error = #expect(throws: Diagnostic.self) { _ = try Trainer(configuration, on: batches, for: .interpreter) }
+    #expect(error?.message.contains("its largest tensor is the parameter 'embed.tables.") == true, "\(String(describing: error))")
+  }
+
   @Test("is less than a tenth of a table", arguments: [true, false], [
     ["kind": "over-encoding", "orders": 3, "rows": 40_000, "slice_width": 32],
     ["kind": "over-encoding", "orders": 3, "rows": 40_000, "slice_width": 32, "mixing": "concat"],

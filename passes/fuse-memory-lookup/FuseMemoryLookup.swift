@@ -14,6 +14,9 @@ extension Pass {
   /// in one product (`Lookups`); rows that go back to their table do so each by itself (`TableUpdates`).
   package static let fuseMemoryLookup = Pass("fuse-memory-lookup", function: { (function, context) throws(Diagnostic) in
     try function.rewrite(Pattern.memoryLookups, &context)
+    try function.joinProducts(&context)
+    // What were products are columns of one now.
+    try function.rewrite([.mergedColumns], &context)
     try function.sumLookedUpRows(&context)
   })
 }

@@ -135,9 +135,9 @@ struct RowShapes {
   /// The types that say how a row of the op is laid out: all but tables, of which it only takes or changes some rows.
   static func rowTypes(_ op: any TensorOp, _ operands: [TensorType], _ results: [TensorType]) -> [TensorType] {
     switch op {
-    case is Gather: Array(operands.dropFirst()) + results
+    case is Gather: results + operands.dropFirst()
     case is ScatterRows: Array(operands.dropFirst())
-    default: operands + results
+    default: results + operands
     }
   }
 

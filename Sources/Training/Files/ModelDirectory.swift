@@ -95,7 +95,9 @@ extension Program {
     let available = Double(ProcessInfo.processInfo.physicalMemory)
     guard needed <= available else {
       let (wanted, has) = (needed / 1e9, available / 1e9)
-      throw Diagnostic(String(format: "the model wants %.1f GB of memory, this machine has %.1f GB", wanted, has))
+      let sizes = String(format: "the model wants %.1f GB of memory, this machine has %.1f GB", wanted, has)
+      let largest = parameters.max { $0.type.bytes < $1.type.bytes }
+      throw Diagnostic(sizes + (largest.map { "; its largest tensor is the \($0)" } ?? ""))
     }
   }
 }
