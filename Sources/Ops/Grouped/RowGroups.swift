@@ -85,12 +85,16 @@ struct RowGroups {
     return table
   }
 
-  /// A stage that goes through the tiles of a table.
+  /// A stage that goes through the tiles of a table, in an order by which neighbouring pieces of the stage, which threads
+  /// share, have equally many of the empty tiles at its end: in steps of the golden section.
   func eachTile(of table: BufferID, _ body: (Tile) -> [Statement]) {
+    var step = max(1, Int(0.618 * Double(tiles)))
+    while step > 1 && !step.isCoprime(to: tiles) { step -= 1 }
     k.stage(below: tiles) { number in
-      let (defineGroup, group) = k.define(k.load(table, number * 3))
-      let (defineFirst, first) = k.define(k.load(table, number * 3 + 1))
-      let (defineCount, count) = k.define(k.load(table, number * 3 + 2))
+      let entry = (number * step) % max(1, tiles) * 3
+      let (defineGroup, group) = k.define(k.load(table, entry))
+      let (defineFirst, first) = k.define(k.load(table, entry + 1))
+      let (defineCount, count) = k.define(k.load(table, entry + 2))
       return [defineGroup, defineFirst, defineCount] + body(Tile(group: group, first: first, count: count))
     }
   }
@@ -108,6 +112,14 @@ struct RowGroups {
       return [.store(starts, Position(0), .int(0)), each]
     }
     return starts
+  }
+}
+
+extension Int {
+  fileprivate func isCoprime(to other: Int) -> Bool {
+    var (a, b) = (self, other)
+    while b != 0 { (a, b) = (b, a % b) }
+    return a == 1
   }
 }
 
