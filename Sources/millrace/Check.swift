@@ -24,6 +24,7 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let runner = CaseRunner(backend)
+    if let results { try makeFolder(results) }
     let prefixes = only?.split(separator: ",").map(String.init) ?? [""]
     var (passed, failed) = (0, 0)
     for path in try files() {

@@ -203,6 +203,16 @@ import Training
     #expect(run.output.isEmpty)
   }
 
+  @Test("check answers cases, and writes results into a folder that it makes")
+  func check() throws {
+    let scratch = try Scratch()
+    let golden = ReadmeTests.package.appendingPathComponent("Tests/Cases/block-rmsnorm.safetensors").path
+    let folder = scratch.path("results/interpreter")
+    let run = try Command.millrace(["check", golden, "--backend", "interpreter", "--results", folder])
+    #expect(run.status == 0 && run.output.hasSuffix("1 passed, 0 failed\n"), "\(run)")
+    #expect(try CaseFile(golden).compare(resultFile: folder + "/block-rmsnorm.safetensors").passed)
+  }
+
   @Test("every subcommand explains itself", arguments: ["train", "sample", "run", "check", "tokenizer", "demo", "reproduce"])
   func help(name: String) throws {
     let run = try Command.millrace([name, "--help"])

@@ -71,7 +71,7 @@ private func split(_ path: String) -> (folder: String, name: String) {
 func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
 /// Makes a folder with those it is in, unless it is there.
-func makeFolder(_ path: String) throws(Diagnostic) {
+package func makeFolder(_ path: String) throws(Diagnostic) {
   var isFolder: ObjCBool = false
   if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
     guard isFolder.boolValue else { throw Diagnostic("\(path): is no folder") }
