@@ -129,7 +129,7 @@ def inputs_file(workload):
     family = workload if workload.startswith("lm") else workload.partition("-")[0]
     path = DATA / f"{family}-inputs.safetensors"
     if not path.exists():
-        makers = {"hc": hc_inputs, "oe-train": oe_inputs}
+        makers = {"hc": hc_inputs, "oe": oe_inputs}
         if workload in memories.NAMES:
             tensors = memories.inputs(workload)
         elif workload in experts.NAMES:
