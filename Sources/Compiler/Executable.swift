@@ -23,6 +23,15 @@ extension Executable {
   }
   public func resultNumber(_ name: String) -> Int? { function.resultNames.firstIndex(of: name) }
 
+  /// Writes those tensors that the function takes, each as the parameter called `name` of its own; leaves out the others.
+  public func write(
+    _ tensors: [String: HostTensor], as name: (String) -> String = { $0 }
+  ) throws(Diagnostic) {
+    for (key, tensor) in tensors {
+      if let number = parameterNumber(name(key)) { try write(tensor, to: number) }
+    }
+  }
+
   /// Writes every parameter by name, runs, and gives every result by name.
   public func run(_ inputs: [String: HostTensor]) throws(Diagnostic) -> [String: HostTensor] {
     for (number, value) in function.parameters.enumerated() {

@@ -73,5 +73,12 @@ extension Scalar {
   }
 }
 
+extension Scalar {
+  /// Whether another element stands before this one in a stable order: it precedes it, or is earlier and not preceded.
+  func comesAfter(_ other: Scalar, ifEarlier isEarlier: Scalar, _ precedes: (Scalar, Scalar) -> Scalar) -> Scalar {
+    .select(isEarlier, .unary(.not, precedes(self, other)), precedes(other, self))
+  }
+}
+
 /// How many pieces of some size cover a length.
 func pieces(of length: Int, by size: Int) -> Int { (length + size - 1) / size }

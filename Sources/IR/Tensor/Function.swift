@@ -53,6 +53,14 @@ public struct Function: Sendable {
     return value
   }
 
+  /// Leaves of the results those for which a condition on name and type holds; what only the others need is dead then.
+  public mutating func keepResults(where isKept: (_ name: String, _ type: TensorType) -> Bool) {
+    let kept = results.indices.filter { isKept(resultNames.isEmpty ? "" : resultNames[$0], type(of: results[$0])) }
+    donations = donations.compactMapValues { kept.firstIndex(of: $0) }
+    results = kept.map { results[$0] }
+    if !resultNames.isEmpty { resultNames = kept.map { resultNames[$0] } }
+  }
+
   /// The operation that makes each value, by value; `nil` for parameters.
   public func definitions() -> [Int?] {
     var definitions = [Int?](repeating: nil, count: types.count)

@@ -54,8 +54,7 @@ struct MergeSort {
         let count = k.lanes(below: length, limit: Position(extent) - first) { place in
           let (defineOther, other) = k.define(k.load(source, start + place))
           let earlier = Scalar.compare(.less, .position(place), .position(own))
-          let stays = Scalar.unary(.not, precedes(.variable(element), .variable(other)))
-          let before = Scalar.select(earlier, stays, precedes(.variable(other), .variable(element)))
+          let before = Scalar.variable(element).comesAfter(.variable(other), ifEarlier: earlier, precedes)
           return [defineOther, .accumulate(rank, .sum, .select(before, .int(1), .int(0)))]
         }
         return [

@@ -83,8 +83,7 @@ struct Selection {
     let count = b.lanes(below: k) { other in
       let (define, rival) = b.define(elements.element(other))
       let isEarlier = Scalar.compare(.less, .convert(.position(other), .i32), .convert(.position(own), .i32))
-      let stays = Scalar.unary(.not, element.isLarger(than: .variable(rival)))
-      let isBefore = Scalar.select(isEarlier, stays, Scalar.variable(rival).isLarger(than: element))
+      let isBefore = element.comesAfter(.variable(rival), ifEarlier: isEarlier) { $0.isLarger(than: $1) }
       return [define, .accumulate(rank, .sum, .select(isBefore, .integer(1, .i32), .zero(.i32)))]
     }
     return ([.accumulator(rank, .sum), count], rank)

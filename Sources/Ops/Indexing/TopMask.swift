@@ -41,8 +41,7 @@ public struct TopMask: TensorOp {
       let rank = source.reduce(.sum, over: [extent]) { inner in
         let other = source.operand(0, at: line + inner)
         let isEarlier = Scalar.compare(.less, .position(inner[0]), .position(own))
-        let stays = Scalar.unary(.not, element.isLarger(than: other))
-        let isBefore = Scalar.select(isEarlier, stays, other.isLarger(than: element))
+        let isBefore = element.comesAfter(other, ifEarlier: isEarlier) { $0.isLarger(than: $1) }
         return .select(isBefore, .integer(1, .i32), .integer(0, .i32))
       }
       return .compare(.less, rank, .integer(Int64(k), .i32))

@@ -145,8 +145,7 @@ extension Program {
     var forward = try trace(inputs: inputs) { $0.hasSuffix(suffix) || Trace.isHealth($0) }
     let observed = forward.results.indices.filter { forward.resultNames[$0].hasSuffix(suffix) }
     let checkpoints = stride(from: 0, to: observed.count, by: max(1, sites)).map { forward.results[observed[$0]] }
-    let kept = forward.results.indices.filter { !observed.contains($0) }
-    (forward.results, forward.resultNames) = (kept.map { forward.results[$0] }, kept.map { forward.resultNames[$0] })
+    forward.keepResults { name, _ in !name.hasSuffix(suffix) }
     return try differentiated(forward, keeping: checkpoints)
   }
 

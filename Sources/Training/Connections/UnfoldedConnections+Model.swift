@@ -42,10 +42,8 @@ extension UnfoldedConnections {
   private static func observed(_ program: Program, _ inputs: [String: TensorType]) throws(Diagnostic) -> Function {
     let names = [ConnectionNames.read, ConnectionNames.mix, ConnectionNames.write]
     var function = try program.trace(inputs: inputs) { name in names.contains { name.hasSuffix(".\($0)") } }
-    let kept = function.resultNames.indices.filter { function.resultNames[$0].hasPrefix(ValueNames.observed("")) }
-    guard !kept.isEmpty else { throw Diagnostic("the model has no residual sites") }
-    function.results = kept.map { function.results[$0] }
-    function.resultNames = kept.map { function.resultNames[$0] }
+    function.keepResults { name, _ in name.hasPrefix(ValueNames.observed("")) }
+    guard !function.results.isEmpty else { throw Diagnostic("the model has no residual sites") }
     function.name = "connections"
     return function
   }

@@ -267,9 +267,7 @@ struct ReproductionPlan: Hashable {
 extension Function {
   /// Leaves of the results the scalars, that is the losses.
   mutating func keepScalars() {
-    let kept = results.indices.filter { type(of: results[$0]).rank == 0 }
-    resultNames = kept.map { resultNames[$0] }
-    results = kept.map { results[$0] }
+    keepResults { _, type in type.rank == 0 }
   }
 }
 

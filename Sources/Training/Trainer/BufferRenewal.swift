@@ -21,23 +21,21 @@ final class BufferRenewal {
   ) throws(Diagnostic) {
     self.source = source
     var forward = try program.trace(inputs: source.types)
-    let kept = forward.resultNames.indices.filter { forward.resultNames[$0].hasPrefix(ValueNames.parameter("")) }
-    guard !kept.isEmpty else { return nil }
     forward.name = "renew_buffers"
-    forward.results = kept.map { forward.results[$0] }
-    forward.resultNames = kept.map { forward.resultNames[$0] }
+    forward.keepResults { name, _ in name.hasPrefix(ValueNames.parameter("")) }
+    guard !forward.results.isEmpty else { return nil }
     executable = try compile(Module(functions: [forward]), entry: forward.name, for: target, options: options)
   }
 
   /// The model's tensors with buffers that belong to its weights.
   func renewed(_ tensors: [String: HostTensor], _ program: Program) throws(Diagnostic) -> [String: HostTensor] {
     var tensors = tensors
-    for (name, tensor) in tensors { try write(tensor, to: ValueNames.parameter(name)) }
+    try executable.write(tensors, as: ValueNames.parameter)
     for step in 0..<Self.passes {
-      for (name, tensor) in try source.batch(step: step) { try write(tensor, to: ValueNames.input(name)) }
+      try executable.write(source.batch(step: step), as: ValueNames.input)
       try executable.run()
       for (number, name) in executable.function.resultNames.enumerated() {
-        try write(try executable.result(number), to: name)
+        try executable.write([name: executable.result(number)])
       }
     }
     for parameter in program.parameters {
@@ -45,9 +43,5 @@ final class BufferRenewal {
       tensors[parameter.name] = try executable.result(number)
     }
     return tensors
-  }
-
-  private func write(_ tensor: HostTensor, to name: String) throws(Diagnostic) {
-    if let number = executable.parameterNumber(name) { try executable.write(tensor, to: number) }
   }
 }

@@ -18,26 +18,15 @@ struct Evaluation {
     options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     var forward = try program.trace(inputs: types, observing: isObserved)
-    let kept = forward.results.indices.filter { number in
-      let name = forward.resultNames[number]
-      return outputs.contains(name) || name.hasPrefix(ValueNames.observed(""))
-    }
-    forward.results = kept.map { forward.results[$0] }
-    forward.resultNames = kept.map { forward.resultNames[$0] }
+    forward.keepResults { name, _ in outputs.contains(name) || name.hasPrefix(ValueNames.observed("")) }
     forward.name = "evaluation"
     names = forward.resultNames
     executable = try compile(Module(functions: [forward]), entry: forward.name, for: target, options: options)
-    for (name, tensor) in tensors {
-      guard let number = executable.parameterNumber(ValueNames.parameter(name)) else { continue }
-      try executable.write(tensor, to: number)
-    }
+    try executable.write(tensors, as: ValueNames.parameter)
   }
 
   func run(on batch: [String: HostTensor]) throws(Diagnostic) -> [String: HostTensor] {
-    for (name, tensor) in batch {
-      guard let number = executable.parameterNumber(ValueNames.input(name)) else { continue }
-      try executable.write(tensor, to: number)
-    }
+    try executable.write(batch, as: ValueNames.input)
     try executable.run()
     var results: [String: HostTensor] = [:]
     for (number, name) in names.enumerated() { results[name] = try executable.result(number) }

@@ -186,7 +186,7 @@ extension Trainer {
       validation = try Validation(configuration.program, on: source, target, options)
       self.validation = validation
     }
-    for (name, tensor) in try tensors() { try validation.write(tensor, to: ValueNames.parameter(name)) }
+    try validation.write(try tensors())
     return try validation.measure(batches: batches)
   }
 

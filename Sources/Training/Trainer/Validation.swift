@@ -7,25 +7,24 @@ import Runtime
 final class Validation {
   private let source: any BatchSource
   private let executable: any Executable
+  private let loss: Int
 
   init(
     _ program: Program, on source: any BatchSource, _ target: CompileTarget, _ options: CompileOptions
   ) throws(Diagnostic) {
     self.source = source
-    let forward = try program.trace(inputs: source.types, observing: MemoryUse.isWanted)
-    guard let result = forward.resultNames.firstIndex(of: "loss") else { throw Diagnostic("the model has no loss") }
-    // The logits are not wanted: what only they need is not computed.
-    let observed = forward.resultNames.indices.filter { forward.resultNames[$0].hasPrefix(ValueNames.observed("")) }
-    var validation = forward
+    var validation = try program.trace(inputs: source.types, observing: MemoryUse.isWanted)
     validation.name = "validation"
-    validation.results = ([result] + observed).map { forward.results[$0] }
-    validation.resultNames = ([result] + observed).map { forward.resultNames[$0] }
+    // The logits are not wanted: what only they need is not computed.
+    validation.keepResults { name, _ in name == "loss" || name.hasPrefix(ValueNames.observed("")) }
+    guard let loss = validation.resultNames.firstIndex(of: "loss") else { throw Diagnostic("the model has no loss") }
+    self.loss = loss
     executable = try compile(Module(functions: [validation]), entry: validation.name, for: target, options: options)
   }
 
-  func write(_ tensor: HostTensor, to name: String) throws(Diagnostic) {
-    guard let number = executable.parameterNumber(name) else { return }
-    try executable.write(tensor, to: number)
+  /// Takes over the tensors of a model.
+  func write(_ tensors: [String: HostTensor]) throws(Diagnostic) {
+    try executable.write(tensors, as: ValueNames.parameter)
   }
 
   /// The mean loss over so many batches, spread over the part evenly, and how the memories were used for them.
@@ -36,11 +35,9 @@ final class Validation {
     var sum = 0.0
     var counts = MemoryCounts()
     for number in 0..<count {
-      for (name, tensor) in try source.validationBatch(number * there / count) {
-        try write(tensor, to: ValueNames.input(name))
-      }
+      try executable.write(source.validationBatch(number * there / count), as: ValueNames.input)
       try executable.run()
-      sum += try executable.result(0).doubles[0]
+      sum += try executable.result(loss).doubles[0]
       try counts.add(executable)
     }
     return ValidationReport(loss: sum / Double(count), memories: counts.uses)

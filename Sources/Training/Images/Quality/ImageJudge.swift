@@ -83,10 +83,7 @@ private struct Classifier {
     (self.input, self.features, self.logits) = (input, features, logits)
     classes = task.classes
     width = forward.type(of: forward.results[features]).shape[1]
-    for (name, tensor) in tensors {
-      guard let number = executable.parameterNumber(ValueNames.parameter(name)) else { continue }
-      try executable.write(tensor, to: number)
-    }
+    try executable.write(tensors, as: ValueNames.parameter)
   }
 
   /// The features of images, and the class of each.
