@@ -20,6 +20,21 @@ public struct CUDAText: Hashable, Sendable {
     public var arguments: [Argument]
     /// Whether threads wait for each other or shuffle.
     public var isCooperative: Bool
+
+    /// What the function is given, where the buffers of the kernel, locals aside, and the scratch memory stand.
+    func addresses(in kernel: Kernel, _ buffers: [UInt64], scratch: UInt64) throws(Diagnostic) -> [UInt64] {
+      let passed = kernel.buffers.indices.filter { kernel.buffers[$0].role != .local }
+      guard buffers.count == passed.count else {
+        throw Diagnostic("kernel '\(kernel.name)' takes \(passed.count) buffers, got \(buffers.count)")
+      }
+      let byBuffer = Dictionary(uniqueKeysWithValues: zip(passed, buffers))
+      return arguments.map { argument in
+        switch argument {
+        case .buffer(let id): byBuffer[id.index] ?? 0
+        case .scratch: scratch
+        }
+      }
+    }
   }
 
   public enum Argument: Hashable, Sendable {
@@ -39,6 +54,28 @@ public struct CUDAProgram: Hashable, Sendable {
     }
   }
 
+  /// Bytes of global memory that launches need besides the buffers of their kernels, one after the other.
+  public var scratchBytes: Int { kernels.map(\.scratchBytes).max() ?? 0 }
+
   /// The whole text.
-  public var text: String { deviceLibrary + kernels.map { "\n" + $0.functions }.joined() }
+  public var text: String { text(of: kernels.indices) }
+
+  /// The kernels in pieces that are compiled each by itself: a piece ends where it has `bytes` of text.
+  func pieces(of bytes: Int) -> [Range<Int>] {
+    var pieces: [Range<Int>] = []
+    var (first, count) = (0, 0)
+    for (number, kernel) in kernels.enumerated() {
+      count += kernel.functions.utf8.count
+      if count >= bytes || number == kernels.count - 1 {
+        pieces.append(first..<number + 1)
+        (first, count) = (number + 1, 0)
+      }
+    }
+    return pieces
+  }
+
+  /// The text of some kernels, which compiles by itself.
+  public func text(of numbers: Range<Int>) -> String {
+    deviceLibrary + kernels[numbers].map { "\n" + $0.functions }.joined()
+  }
 }

@@ -45,8 +45,7 @@ struct Show: ParsableCommand {
     case .cuda:
       var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
       for kernel in try kernels(of: module) {
-        let expanded = expandMath(kernel)
-        mapped.append((expanded, try describing(kernel) { () throws(Violation) in try mapToThreads(expanded) }))
+        mapped.append((kernel, try describing(kernel) { () throws(Violation) in try mapToThreads(kernel) }))
       }
       let program = mapped
       return try describing(nil) { () throws(Violation) in try CUDAProgram(program) }.text

@@ -45,6 +45,14 @@ public struct NVRTC: Sendable {
     return nvrtc
   }
 
+  /// Why there is no NVRTC here, in a sentence; `nil` where there is.
+  public static let absence: String? = {
+    do throws(Diagnostic) {
+      _ = try load()
+      return nil
+    } catch { return error.message }
+  }()
+
   private init?(_ library: DynamicLibrary) {
     guard let version = library.function("nvrtcVersion", as: Version.self),
       let create = library.function("nvrtcCreateProgram", as: Create.self),
