@@ -15,6 +15,7 @@ public struct CUDACompiler: Sendable {
   }
 
   public let architecture: NVRTC.Architecture
+  public let effort: NVRTC.Effort
   private let nvrtc: NVRTC
   private let cache: ObjectCache?
   private let threads: Int
@@ -26,10 +27,11 @@ public struct CUDACompiler: Sendable {
   /// Throws where there is no NVRTC. Keeps code in `cacheDirectory`, if there is one.
   public init(
     for architecture: NVRTC.Architecture, cacheDirectory: String? = CacheDirectory.standard,
-    threads: Int = ThreadPool.defaultThreads
+    threads: Int = ThreadPool.defaultThreads, effort: NVRTC.Effort = .full
   ) throws(Diagnostic) {
     self.architecture = architecture
     self.threads = threads
+    self.effort = effort
     nvrtc = try NVRTC.load()
     cache = cacheDirectory.flatMap { ObjectCache(directory: $0 + "/cuda") }
   }
@@ -43,10 +45,10 @@ public struct CUDACompiler: Sendable {
 
   private func compile(_ kernels: Range<Int>, of program: CUDAProgram) throws(Diagnostic) -> Piece {
     let text = program.text(of: kernels)
-    let context = "\(nvrtc.version) \(CUDADevice.driverVersion ?? 0) \(architecture.rawValue)\n"
+    let context = "\(nvrtc.version) \(CUDADevice.driverVersion ?? 0) \(architecture.rawValue) \(effort)\n"
     let key = Digest.hexadecimal(Array((context + text).utf8))
     if let code = cache?.object(key) { return Piece(kernels: kernels, code: code, isFromDisk: true) }
-    let code = try nvrtc.compile(text, for: architecture)
+    let code = try nvrtc.compile(text, for: architecture, effort)
     cache?.keep(code, key)
     return Piece(kernels: kernels, code: code, isFromDisk: false)
   }

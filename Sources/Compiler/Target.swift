@@ -53,6 +53,8 @@ public struct CompileOptions: Sendable {
   public var deviceMemoryLimit: Int?
   /// On a GPU: waits after every launch of every run, so that a fault is told with its kernel and model line.
   public var checksLaunches: Bool
+  /// Is given every program that came through the passes.
+  public var inspect: (@Sendable (LoweredProgram) -> Void)?
 
   public init(
     threads: Int? = nil, cacheDirectory: String? = CompileOptions.defaultCacheDirectory, without: Set<String> = [],

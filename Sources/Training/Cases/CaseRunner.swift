@@ -19,47 +19,9 @@ public struct CaseRunner {
   public func run(_ file: CaseFile) throws(Diagnostic) -> [String: HostTensor] {
     let configuration = try Configuration(file.config)
     let program = try Program(configuration)
-    let inputs = try self.inputs(of: file, program)
-    if let sampling = configuration.sampling {
-      return ["output/sample": try sample(file, program, sampling, inputs)]
-    }
-    let forward = try forward(of: file, program)
-    var results = try outputs(of: file, program, forward, inputs)
-    if let steps = configuration.trainingSteps, let optimizer = configuration.optimizer {
-      let step = try program.trainingStep(continuing: program.differentiated(forward), optimizer: optimizer)
-      results["output/losses"] = try losses(step, steps, inputs)
-    }
-    if let count = configuration.generatedTokens {
-      let prompt = try file.tensor(.input, "tokens")
-      results["output/generated"] = try Generation(program, target, options)
-        .greedy(after: prompt, count: count, parameters: inputs)
-    }
-    return results
-  }
-
-  /// The functions that the case is answered with, as they are traced. Of generation, that of the longest text.
-  public func functions(of file: CaseFile) throws(Diagnostic) -> [Function] {
-    let configuration = try Configuration(file.config)
-    let program = try Program(configuration)
-    if let sampling = configuration.sampling {
-      return [try program.samplingStep(sampling, batch: try file.tensor(.input, "labels").type.count)]
-    }
-    let forward = try forward(of: file, program)
-    var functions = [try answering(file, program, forward)]
-    if configuration.trainingSteps != nil, let optimizer = configuration.optimizer {
-      functions.append(try program.trainingStep(continuing: program.differentiated(forward), optimizer: optimizer))
-    }
-    if let count = configuration.generatedTokens {
-      let shape = try file.tensor(.input, "tokens").type.shape
-      functions.append(try program.trace(inputs: ["tokens": TensorType(.i64, [shape[0], shape[1] + max(0, count - 1)])]))
-    }
-    return functions
-  }
-
-  /// The inputs and parameters that the case gives, by the names of the values.
-  private func inputs(of file: CaseFile, _ program: Program) throws(Diagnostic) -> [String: HostTensor] {
+    let names = file.names(of: .input)
     var inputs: [String: HostTensor] = [:]
-    for name in file.names(of: .input) {
+    for name in names {
       let value = try file.tensor(.input, name)
       try program.check(value, for: name)
       inputs[ValueNames.input(name)] = value
@@ -76,43 +38,50 @@ public struct CaseRunner {
     for name in file.names(of: .parameter) where !program.parameters.contains(where: { $0.name == name }) {
       throw Diagnostic("\(file.name): the model has no tensor '\(name)'")
     }
-    return inputs
-  }
-
-  private func forward(of file: CaseFile, _ program: Program) throws(Diagnostic) -> Function {
+    if let sampling = configuration.sampling {
+      return ["output/sample": try sample(file, program, sampling, inputs)]
+    }
     var types: [String: TensorType] = [:]
-    for name in file.names(of: .input) { types[name] = file.type(of: .input, name) }
-    return try program.trace(inputs: types)
-  }
+    for name in names { types[name] = file.type(of: .input, name) }
+    let forward = try program.trace(inputs: types)
 
-  /// The forward function and, where the case has cotangents, its gradients.
-  private func answering(_ file: CaseFile, _ program: Program, _ forward: Function) throws(Diagnostic) -> Function {
-    let cotangents = file.names(of: .cotangent)
-    if cotangents.isEmpty { return forward }
-    var seeds: [Int] = []
-    for name in cotangents {
-      guard let number = forward.resultNames.firstIndex(of: name) else {
-        throw Diagnostic("\(file.name): there is no output '\(name)' for its cotangent")
-      }
-      seeds.append(number)
+    var results = try outputs(of: file, program, forward, inputs)
+    if let steps = configuration.trainingSteps, let optimizer = configuration.optimizer {
+      results["output/losses"] = try losses(program, forward, optimizer, steps, inputs)
     }
-    let trained = Set(program.trained.map { ValueNames.parameter($0.name) })
-    let wanted = forward.parameters.indices.filter { number in
-      let name = forward.name(of: forward.parameters[number])
-      return trained.contains(name) || name.hasPrefix("input/") && forward.type(of: forward.parameters[number]).dtype.isFloat
+    if let count = configuration.generatedTokens {
+      let prompt = try file.tensor(.input, "tokens")
+      results["output/generated"] = try Generation(program, target, options)
+        .greedy(after: prompt, count: count, parameters: inputs)
     }
-    return try forward.differentiated(
-      named: "forward.gradient", from: .cotangents(results: seeds), withRespectTo: Array(wanted)
-    ).withDenseResults()
+    return results
   }
 
   /// The forward outputs and, where the case has cotangents, the gradients.
   private func outputs(
     of file: CaseFile, _ program: Program, _ forward: Function, _ inputs: [String: HostTensor]
   ) throws(Diagnostic) -> [String: HostTensor] {
-    let function = try answering(file, program, forward)
+    let cotangents = file.names(of: .cotangent)
+    var function = forward
     var inputs = inputs
-    for name in file.names(of: .cotangent) { inputs["cotangent/\(name)"] = try file.tensor(.cotangent, name) }
+    if !cotangents.isEmpty {
+      var seeds: [Int] = []
+      for name in cotangents {
+        guard let number = forward.resultNames.firstIndex(of: name) else {
+          throw Diagnostic("\(file.name): there is no output '\(name)' for its cotangent")
+        }
+        seeds.append(number)
+        inputs["cotangent/\(name)"] = try file.tensor(.cotangent, name)
+      }
+      let trained = Set(program.trained.map { ValueNames.parameter($0.name) })
+      let wanted = forward.parameters.indices.filter { number in
+        let name = forward.name(of: forward.parameters[number])
+        return trained.contains(name) || name.hasPrefix("input/") && forward.type(of: forward.parameters[number]).dtype.isFloat
+      }
+      function = try forward.differentiated(
+        named: "forward.gradient", from: .cotangents(results: seeds), withRespectTo: Array(wanted)
+      ).withDenseResults()
+    }
     let executable = try compile(Module(functions: [function]), entry: function.name, for: target, options: options)
     var results: [String: HostTensor] = [:]
     // What a run leaves in the model's buffers is no output.
@@ -142,8 +111,9 @@ public struct CaseRunner {
 
   /// The loss after 0, 1, … `steps` steps on the same batch.
   private func losses(
-    _ step: Function, _ steps: Int, _ inputs: [String: HostTensor]
+    _ program: Program, _ forward: Function, _ optimizer: AdamW, _ steps: Int, _ inputs: [String: HostTensor]
   ) throws(Diagnostic) -> HostTensor {
+    let step = try program.trainingStep(continuing: program.differentiated(forward), optimizer: optimizer)
     let executable = try compile(Module(functions: [step]), entry: step.name, for: target, options: options)
     for (number, value) in step.parameters.enumerated() {
       if let tensor = inputs[step.name(of: value)] {
