@@ -9,6 +9,8 @@ public final class CUDAKernels: @unchecked Sendable {
   public let device: CUDADevice
   private let kernels: [Kernel]
   private let functions: [[CUDAFunction]]
+  /// The stages that cuBLASLt does, where it is there.
+  private let products: [[CUDAProduct?]]
   private let scratch: CUDAMemory
 
   /// Compiles kernels with the mappings that go with them; code is kept in `cacheDirectory`, if there is one.
@@ -31,6 +33,7 @@ public final class CUDAKernels: @unchecked Sendable {
       }
       functions.append(stages)
     }
+    products = try CUDAKernels.products(of: program, on: device)
     scratch = try CUDAMemory(bytes: program.kernels.map(\.scratchBytes).max() ?? 0, on: device)
     (self.program, self.device, self.kernels, self.functions) = (program, device, kernels.map(\.kernel), functions)
   }
@@ -44,7 +47,11 @@ public final class CUDAKernels: @unchecked Sendable {
       throw Diagnostic("kernel '\(kernel.name)' takes \(passed.count) buffers, got \(addresses.count)")
     }
     let byBuffer = Dictionary(uniqueKeysWithValues: zip(passed, addresses))
-    for (launch, function) in zip(program.kernels[number].launches, functions[number]) {
+    for (stage, (launch, function)) in zip(program.kernels[number].launches, functions[number]).enumerated() {
+      if let product = products[number][stage] {
+        try product.run({ byBuffer[$0.index] ?? 0 }, on: stream)
+        continue
+      }
       let arguments = launch.arguments.map { argument -> UInt64 in
         switch argument {
         case .buffer(let id): byBuffer[id.index] ?? 0
@@ -53,6 +60,21 @@ public final class CUDAKernels: @unchecked Sendable {
       }
       try function.launch(grid: launch.grid, block: launch.block, arguments, on: stream)
     }
+  }
+
+  /// What cuBLASLt makes of the stages it can do; nothing where it is missing, for every stage has a function too.
+  private static func products(of program: CUDAProgram, on device: CUDADevice) throws(Diagnostic) -> [[CUDAProduct?]] {
+    let none = program.kernels.map { $0.launches.map { _ in CUDAProduct?.none } }
+    guard program.kernels.contains(where: { $0.launches.contains { $0.library != nil } }) else { return none }
+    guard let library = try? CUDAProducts(on: device) else { return none }
+    var made = none
+    for (number, kernel) in program.kernels.enumerated() {
+      for (stage, launch) in kernel.launches.enumerated() {
+        // What the library does not take, such as a matrix it finds badly aligned, our own kernel does.
+        made[number][stage] = launch.library.flatMap { try? CUDAProduct($0, on: library) }
+      }
+    }
+    return made
   }
 
   /// Machine code of a text, from the disk if it was compiled before.

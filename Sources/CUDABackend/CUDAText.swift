@@ -20,6 +20,8 @@ public struct CUDAText: Hashable, Sendable {
     public var arguments: [Argument]
     /// Whether threads wait for each other or shuffle.
     public var isCooperative: Bool
+    /// The same, done by a library of matrix products, where there is one.
+    public var library: LibraryProduct?
   }
 
   public enum Argument: Hashable, Sendable {

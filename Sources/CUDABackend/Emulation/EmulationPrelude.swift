@@ -5,13 +5,16 @@
 /// cannot happen, the run ends with what each thread waits for. Shared memory is what the launch asks for, filled with
 /// NaN before every block. Blocks run one after the other; the order of threads is the caller's, so that a forgotten
 /// barrier shows in one order or another.
-let emulationPrelude = #"""
+let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
+
+private let executionModel = #"""
   #include <math.h>
   #include <stddef.h>
   #include <stdio.h>
   #include <string.h>
   #include <sys/mman.h>
   #include <utility>
+  #include <vector>
 
   #define __global__
   #define __device__
@@ -109,16 +112,21 @@ let emulationPrelude = #"""
 
   static void suspend() { change(threads[current].fiber, scheduler); }
 
-  static void enter() {
-    function(arguments);
-    threads[current].state = ended;
-    endedThreads++;
-    suspend();
-  }
+  /// Drops copies that are on their way to shared memory; whether a thread has some.
+  static void forgetCopies();
+  static bool hasCopies(int number);
 
   static void fail(const char* why, int number) {
     const Thread& thread = threads[number];
     snprintf(failure, sizeof failure, "block %u, thread %d, line %d: %s", blockIdx.x, number, thread.line, why);
+  }
+
+  static void enter() {
+    function(arguments);
+    if (hasCopies(current)) fail("ends while copies are on their way", current);
+    threads[current].state = ended;
+    endedThreads++;
+    suspend();
   }
 
   static void barrier(int line) {
@@ -218,6 +226,7 @@ let emulationPrelude = #"""
       return true;
     }
     atBarriers = endedThreads = 0;
+    forgetCopies();
     for (int number = 0; number < count; number++) {
       threads[number].state = ready;
       threads[number].line = 0;
@@ -310,7 +319,5 @@ let emulationPrelude = #"""
     memcpy(&a, &bits, 4);
     return a;
   }
-
-  #line 1 "emitted.cu"
 
   """#
