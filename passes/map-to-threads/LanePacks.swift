@@ -7,10 +7,12 @@ import IR
 struct LaneWidths {
   private var widths: [Int: Int] = [:]
 
-  init(_ stage: Loop, of kernel: Kernel) {
+  /// - Parameter team: the threads of a team, if they are known: none of them shall be left without a lane.
+  init(_ stage: Loop, of kernel: Kernel, team: Int? = nil) {
     for (_, loop) in vectorLoops(in: stage.body, at: []) {
       let extent = loop.variable.extent
-      guard let own = LaneWidths.width(of: loop, in: kernel) else { continue }
+      guard var own = LaneWidths.width(of: loop, in: kernel) else { continue }
+      while let team, own > 1, own * team > extent { own /= 2 }
       widths[extent] = min(widths[extent] ?? own, own)
     }
   }

@@ -59,7 +59,7 @@ private func map(
   _ loop: Loop, of kernel: Kernel, _ overlaps: Overlaps, within limits: ThreadLimits
 ) throws(Violation) -> ThreadMapping.Stage {
   let shape = StageShape(loop.body)
-  let widths = LaneWidths(loop, of: kernel)
+  var widths = LaneWidths(loop, of: kernel)
   let lanes = shape.vectorExtents.map(widths.threads).max() ?? 0
   func spread(over team: Int, _ start: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
     var stage = start
@@ -91,6 +91,7 @@ private func map(
       start.library = libraryProduct(of: loop, in: kernel, within: limits)
     }
     let threads = start.tiles.values.map(\.threads).max() ?? 1
+    widths = LaneWidths(loop, of: kernel, team: threads)
     return try spread(over: max(threads, min(limits.threads, multipleOfWarp(lanes))), start)
   }
   var stage = try spread(over: team(for: lanes, iterations: loop.variable.extent, within: limits), start)

@@ -78,55 +78,55 @@ public struct Attention: TensorOp {
     // A column more than the tile has, so that what threads read side by side stands in different banks.
     let pitch = down + 1
     let mixed = k.buffer("mixed", .f32, shape.valueWidth * pitch, .local)
-    let (top, total) = (k.buffer("top", .f32, down, .local), k.buffer("total", .f32, down, .local))
+    // Of each row: the largest score so far, the sum of its weights, and what both are scaled by.
+    let row = (top: tiles.local("top", .f32, 1), total: tiles.local("total", .f32, 1))
+    let (best, factor) = (tiles.local("best", .f32, 1), tiles.local("factor", .f32, 1))
 
     tiles.eachQueryTile { place in
-      let clear = k.lanes(below: down) { row in
-        let clearRow = k.loop(below: shape.valueWidth) { [.store(mixed, $0 * pitch + row, .float(0))] }
-        return [.store(top, row, .float(-.infinity)), .store(total, row, .float(0)), clearRow]
-      }
+      let start = k.lanes(below: down) { [.store(row.top, $0, .float(-.infinity)), .store(row.total, $0, .float(0))] }
+      let clear = tiles.eachRow(of: shape.valueWidth) { at, column in [.store(mixed, column * pitch + at, .float(0))] }
       let pass = tiles.eachKeyTile(of: place) { place in
         let score = Product(
           m: down, n: across, k: shape.width, tiles.queries(q, place, shape.width), tiles.keysTurned(keys, place, shape.width),
           into: tiles.matrix(scores))
-        let soften = k.lanes(below: down) { row in
-          let (largest, sum) = (k.variable(.f32), k.variable(.f32))
-          let find = k.loop(below: across) { [.accumulate(largest, .maximum, tiles.score(scores, place, row, $0))] }
-          let (defineOld, old) = k.define(k.load(top, row))
-          let (defineNew, new) = k.define(.binary(.maximum, .variable(old), .variable(largest)))
-          let (defineFactor, factor) = k.define(.unary(.exponential, .variable(old) - .variable(new)))
-          let weigh = k.loop(below: across) { column in
-            let score = tiles.score(scores, place, row, column)
-            let (define, weight) = k.define(.unary(.exponential, score - .variable(new)))
-            return [
-              define, .store(weights, column * down + row, .variable(weight)), .accumulate(sum, .sum, .variable(weight)),
-            ]
-          }
-          let grown = k.load(total, row) * .variable(factor) + .variable(sum)
-          let scaleDown = k.loop(below: shape.valueWidth) { column in
-            [.store(mixed, column * pitch + row, k.load(mixed, column * pitch + row) * .variable(factor))]
-          }
+        let begin = k.lanes(below: down) { [.store(best, $0, k.load(row.top, $0))] }
+        let find = tiles.eachRow(of: across) { at, column in
+          [.store(best, at, .binary(.maximum, k.load(best, at), tiles.score(scores, place, at, column)))]
+        }
+        let grow = k.lanes(below: down) { at in
+          let (define, new) = k.define(k.load(best, at))
+          let (defineFactor, scale) = k.define(.unary(.exponential, k.load(row.top, at) - .variable(new)))
           return [
-            .accumulator(largest, .maximum), find, defineOld, defineNew, defineFactor, .accumulator(sum, .sum), weigh,
-            .store(top, row, .variable(new)), .store(total, row, grown), scaleDown,
+            define, defineFactor, .store(row.top, at, .variable(new)), .store(factor, at, .variable(scale)),
+            .store(row.total, at, k.load(row.total, at) * .variable(scale)),
           ]
+        }
+        let weigh = tiles.eachRow(of: across) { at, column in
+          let score = tiles.score(scores, place, at, column)
+          let (define, weight) = k.define(.unary(.exponential, score - k.load(row.top, at)))
+          return [
+            define, .store(weights, column * down + at, .variable(weight)),
+            .store(row.total, at, k.load(row.total, at) + .variable(weight)),
+          ]
+        }
+        let scaleDown = tiles.eachRow(of: shape.valueWidth) { at, column in
+          [.store(mixed, column * pitch + at, k.load(mixed, column * pitch + at) * k.load(factor, at))]
         }
         let mix = Product(
           m: down, n: shape.valueWidth, k: across, tiles.matrix(weights), tiles.keys(values, place, shape.valueWidth),
           into: .init(mixed, at: Position(0), rowStride: 1, columnStride: pitch), accumulates: true)
-        return [.product(score), soften, .product(mix)]
+        return [.product(score), begin, find, grow, weigh, scaleDown, .product(mix)]
       }
       let write = k.lanes(below: down * shape.valueWidth) { element in
-        let (row, column) = (element / shape.valueWidth, element % shape.valueWidth)
-        let at = tiles.row(place, row) * shape.valueWidth + column
-        let value = k.load(mixed, column * pitch + row) / k.load(total, row)
-        return tiles.ifOwn(query: row, place, [.store(y, at, value)])
+        let (at, column) = (element / shape.valueWidth, element % shape.valueWidth)
+        let value = k.load(mixed, column * pitch + at) / k.load(row.total, at)
+        return tiles.ifOwn(query: at, place, [.store(y, tiles.row(place, at) * shape.valueWidth + column, value)])
       }
-      let writeSums = k.lanes(below: down) { row in
-        let sum = k.load(top, row) + .unary(.logarithm, k.load(total, row))
-        return tiles.ifOwn(query: row, place, [.store(l, tiles.row(place, row), sum)])
+      let writeSums = k.lanes(below: down) { at in
+        let sum = k.load(row.top, at) + .unary(.logarithm, k.load(row.total, at))
+        return tiles.ifOwn(query: at, place, [.store(l, tiles.row(place, at), sum)])
       }
-      return [clear] + pass + [write, writeSums]
+      return [start, clear] + pass + [write, writeSums]
     }
     return k.kernel(name)
   }

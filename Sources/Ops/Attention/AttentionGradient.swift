@@ -93,6 +93,7 @@ private struct Backward {
   let tiles: AttentionTiles
   let q, keys, values, sums, mean, dy: BufferID
   let scores, reached, weights, slopes: BufferID
+  let rowSums, rowMean: BufferID
 
   init(_ k: KernelBuilder, _ tiles: AttentionTiles, _ dtype: DType, _ inputs: [BufferID]) {
     (self.k, self.tiles) = (k, tiles)
@@ -100,6 +101,7 @@ private struct Backward {
     (sums, mean, dy) = (inputs[3], inputs[4], inputs[5])
     scores = tiles.local("scores", .f32, tiles.keyTile)
     reached = tiles.local("reached", .f32, tiles.keyTile)
+    (rowSums, rowMean) = (tiles.local("row_sums", .f32, 1), tiles.local("row_mean", .f32, 1))
     // In f32 weights and slopes take the places of what they are made from.
     weights = dtype == .f32 ? scores : tiles.local("weights", dtype, tiles.keyTile)
     slopes = dtype == .f32 ? reached : tiles.local("slopes", dtype, tiles.keyTile)
@@ -118,24 +120,23 @@ private struct Backward {
     let reach = Product(
       m: down, n: across, k: shape.valueWidth, tiles.queries(dy, place, shape.valueWidth),
       tiles.keysTurned(values, place, shape.valueWidth), into: tiles.matrix(reached))
-    let weigh = k.lanes(below: down) { row in
-      let (defineSum, sum) = k.define(k.load(sums, tiles.row(place, row)))
-      let (defineMean, mean) = k.define(k.load(mean, tiles.row(place, row)))
-      let each = k.loop(below: across) { column in
-        let at = column * down + row
-        let exponent = k.load(scores, at) * .float(tiles.scale) - .variable(sum)
-        var weight = Scalar.unary(.exponential, exponent)
-        for condition in [tiles.isSeen(place, row, column), sumsQueries ? tiles.isOwn(query: row, place) : nil] {
-          if let condition { weight = .select(condition, weight, .float(0)) }
-        }
-        let (define, name) = k.define(weight)
-        let slope = .variable(name) * (k.load(reached, at) - .variable(mean)) * .float(tiles.scale)
-        let (defineSlope, slopeName) = k.define(slope)
-        return [define, defineSlope, .store(weights, at, .variable(name)), .store(slopes, at, .variable(slopeName))]
-      }
-      return [defineSum, defineMean, each]
+    let fetch = k.lanes(below: down) { row in
+      [
+        .store(rowSums, row, k.load(sums, tiles.row(place, row))), .store(rowMean, row, k.load(mean, tiles.row(place, row))),
+      ]
     }
-    return [.product(score), .product(reach), weigh]
+    let weigh = tiles.eachRow(of: across) { row, column in
+      let at = column * down + row
+      var weight = Scalar.unary(.exponential, k.load(scores, at) * .float(tiles.scale) - k.load(rowSums, row))
+      for condition in [tiles.isSeen(place, row, column), sumsQueries ? tiles.isOwn(query: row, place) : nil] {
+        if let condition { weight = .select(condition, weight, .float(0)) }
+      }
+      let (define, name) = k.define(weight)
+      let slope = .variable(name) * (k.load(reached, at) - k.load(rowMean, row)) * .float(tiles.scale)
+      let (defineSlope, slopeName) = k.define(slope)
+      return [define, defineSlope, .store(weights, at, .variable(name)), .store(slopes, at, .variable(slopeName))]
+    }
+    return [.product(score), .product(reach), fetch, weigh]
   }
 
   /// The gradients of keys and values, a tile of keys each.

@@ -86,6 +86,11 @@ struct AttentionTiles {
 
   // MARK: Loops
 
+  /// For each of some columns, a lane for each query of a tile.
+  func eachRow(of columns: Int, _ body: (_ row: Position, _ column: Position) -> [Statement]) -> Statement {
+    k.loop(below: columns) { column in [k.lanes(below: queryTile) { body($0, column) }] }
+  }
+
   /// A stage with an iteration for every tile of queries of every head; with a causal mask the longest ones first.
   func eachQueryTile(_ body: (Place) -> [Statement]) {
     k.stage(below: queryTiles * shape.batch * shape.groups * shape.repeats) { number in

@@ -7,15 +7,8 @@ extern "C" __global__ void __launch_bounds__(64) product_among_others_0(const fl
     const int i0 = (int)blockIdx.x;
     float* const b2_t = (float*)(shared + 2080);
     bf16* const b3_t = (bf16*)(shared + 2464);
-    for (int i1_first = lane * 4; i1_first < 96; i1_first += 256) {
-      const Pack<float, 4> pack0 = load_pack<float, 4>(b0_x + i0 * 96 + i1_first);
-      Pack<float, 4> pack1;
-      #pragma unroll
-      for (int u = 0; u < 4; u++) {
-        const int i1 = i1_first + u;
-        pack1.at[u] = pack0.at[u] * 0.5f;
-      }
-      store_pack<float, 4>(b2_t + i1_first, pack1);
+    for (int i1 = lane; i1 < 96; i1 += 64) {
+      b2_t[i1] = b0_x[i0 * 96 + i1] * 0.5f;
     }
     __syncthreads();
     for (int tile = 0; tile < 1; tile++)
@@ -27,12 +20,12 @@ extern "C" __global__ void __launch_bounds__(64) product_among_others_0(const fl
     float v0 = 0.0f;
     __syncthreads();
     float v0_part = 0.0f;
-    for (int i2_first = lane * 8; i2_first < 144; i2_first += 512) {
-      const Pack<bf16, 8> pack2 = load_pack<bf16, 8>(b3_t + i2_first);
+    for (int i2_first = lane * 2; i2_first < 144; i2_first += 128) {
+      const Pack<bf16, 2> pack0 = load_pack<bf16, 2>(b3_t + i2_first);
       #pragma unroll
-      for (int u = 0; u < 8; u++) {
+      for (int u = 0; u < 2; u++) {
         const int i2 = i2_first + u;
-        v0_part = v0_part + widen(pack2.at[u]);
+        v0_part = v0_part + widen(pack0.at[u]);
       }
     }
     combine_warp<Sum, 64>(v0_part, (float*)(shared + turn * 16));
