@@ -331,7 +331,11 @@ def pkm(p, x, values):
 
 
 def bag(table, sparse):
-    return lambda ids, weights: F.embedding_bag(ids, table, mode="sum", per_sample_weights=weights, sparse=sparse)
+    def look_up(ids, weights):
+        return F.embedding_bag(ids, table, mode="sum", per_sample_weights=weights, sparse=sparse)
+
+    # Sparse gradients cannot be compiled: a compiler gets all but the bag.
+    return torch.compiler.disable(look_up) if sparse else look_up
 
 
 def gathered(table):
@@ -359,7 +363,6 @@ def prepare_pkm(workload, form, parameters, inputs):
     names = ["query.weight", "keys", "values.weight"]
     for tensor in [x] + [p[name] for name in names]:
         tensor.requires_grad_()
-    # Sparse gradients cannot be compiled: `expert` compiles all but the bag.
     function = forward if form == "eager" else torch.compile(forward)
 
     def step():

@@ -7,6 +7,8 @@ public final class CUDAKernels: @unchecked Sendable {
   public let device: CUDADevice
   private let kernels: [Kernel]
   private let functions: [[CUDAFunction]]
+  /// The stages that cuBLASLt does, where it is there.
+  private let products: [[CUDAProduct?]]
 
   /// Compiles kernels with the mappings that go with them; code is kept in `cacheDirectory`, if there is one.
   public init(
@@ -26,6 +28,7 @@ public final class CUDAKernels: @unchecked Sendable {
         })
       }
     }
+    products = try CUDAKernels.products(of: program, on: device)
     (self.program, self.device, self.kernels, self.functions) = (program, device, kernels.map(\.kernel), functions)
   }
 
@@ -35,9 +38,29 @@ public final class CUDAKernels: @unchecked Sendable {
   /// Puts a kernel into a stream; `addresses` are those of inputs, outputs and workspace in the kernel's order, and at
   /// `scratch` are `scratchBytes` for it. Kernels that share scratch memory belong in one stream.
   public func run(_ number: Int, _ addresses: [UInt64], scratch: UInt64, on stream: CUDAStream) throws(Diagnostic) {
-    for (launch, function) in zip(program.kernels[number].launches, functions[number]) {
-      let arguments = try launch.addresses(in: kernels[number], addresses, scratch: scratch)
-      try function.launch(grid: launch.grid, block: launch.block, arguments, on: stream)
+    let places = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
+    for (stage, launch) in program.kernels[number].launches.enumerated() {
+      if let product = products[number][stage] {
+        try product.run({ places[$0] }, on: stream)
+      } else {
+        let function = functions[number][stage]
+        try function.launch(grid: launch.grid, block: launch.block, launch.arguments.map { places[$0] }, on: stream)
+      }
     }
+  }
+
+  /// What cuBLASLt makes of the stages it can do; nothing where it is missing, for every stage has a function too.
+  private static func products(of program: CUDAProgram, on device: CUDADevice) throws(Diagnostic) -> [[CUDAProduct?]] {
+    let none = program.kernels.map { $0.launches.map { _ in CUDAProduct?.none } }
+    guard program.kernels.contains(where: { $0.launches.contains { $0.library != nil } }) else { return none }
+    guard let library = try? CUDAProducts(on: device) else { return none }
+    var made = none
+    for (number, kernel) in program.kernels.enumerated() {
+      for (stage, launch) in kernel.launches.enumerated() {
+        // What the library does not take, such as a matrix it finds badly aligned, our own kernel does.
+        made[number][stage] = launch.library.flatMap { try? CUDAProduct($0, on: library) }
+      }
+    }
+    return made
   }
 }

@@ -20,26 +20,37 @@ public struct CUDAText: Hashable, Sendable {
     public var arguments: [Argument]
     /// Whether threads wait for each other or shuffle.
     public var isCooperative: Bool
-
-    /// What the function is given, where the buffers of the kernel, locals aside, and the scratch memory stand.
-    func addresses(in kernel: Kernel, _ buffers: [UInt64], scratch: UInt64) throws(Diagnostic) -> [UInt64] {
-      let passed = kernel.buffers.indices.filter { kernel.buffers[$0].role != .local }
-      guard buffers.count == passed.count else {
-        throw Diagnostic("kernel '\(kernel.name)' takes \(passed.count) buffers, got \(buffers.count)")
-      }
-      let byBuffer = Dictionary(uniqueKeysWithValues: zip(passed, buffers))
-      return arguments.map { argument in
-        switch argument {
-        case .buffer(let id): byBuffer[id.index] ?? 0
-        case .scratch: scratch
-        }
-      }
-    }
+    /// The same, done by a library of matrix products, where there is one.
+    public var library: LibraryProduct?
   }
 
   public enum Argument: Hashable, Sendable {
     case buffer(BufferID)
     case scratch
+  }
+}
+
+/// Where the buffers of a kernel, locals aside, and the scratch memory stand on a device.
+struct DevicePlaces {
+  private var buffers: [Int: UInt64] = [:]
+  private let scratch: UInt64
+
+  /// - Parameter addresses: those of inputs, outputs and workspace in the kernel's order.
+  init(of kernel: Kernel, at addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
+    let passed = kernel.buffers.indices.filter { kernel.buffers[$0].role != .local }
+    guard addresses.count == passed.count else {
+      throw Diagnostic("kernel '\(kernel.name)' takes \(passed.count) buffers, got \(addresses.count)")
+    }
+    for (buffer, address) in zip(passed, addresses) { buffers[buffer] = address }
+    self.scratch = scratch
+  }
+
+  subscript(buffer: BufferID) -> UInt64 { buffers[buffer.index] ?? 0 }
+  subscript(argument: CUDAText.Argument) -> UInt64 {
+    switch argument {
+    case .buffer(let id): self[id]
+    case .scratch: scratch
+    }
   }
 }
 

@@ -168,6 +168,7 @@ enum Spread: String, CaseIterable {
       // No room for locals on the chip, and for few blocks: each team does several iterations.
       limits.threadLocalBytes = 0
       limits.sharedBytes = 9 << 10
+      limits.sharedBytesOfProducts = 9 << 10
       limits.scratchBytes = 3 << 10
     }
     return limits

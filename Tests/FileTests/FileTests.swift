@@ -23,6 +23,7 @@ import Testing
       case .run: try checkRuns(file, parsed.module)
       case .pass(let names): try checkPass(names, file, parsed.module)
       case .emitCUDA: try checkEmission(file, parsed.module)
+      case .map: try checkMapping(file, parsed.module)
       }
     }
     if !file.commands.contains(.run) { try checkRuns(file, parsed.module) }
@@ -91,6 +92,17 @@ import Testing
     var functions: [String] = []
     for kernel in module.kernels { functions.append(try CUDAEmitter.emit(kernel, as: mapToThreads(kernel)).functions) }
     try expect(TestFile.Expectation(summary: "\(functions.count) kernels", text: functions.joined(separator: "\n")), of: file)
+  }
+
+  /// How every kernel is spread over threads, those of a program without kernels after all passes.
+  private func checkMapping(_ file: TestFile, _ module: Module) throws {
+    var module = module
+    if module.kernels.isEmpty {
+      var manager = PassManager(Pipelines.all)
+      try manager.run(on: &module)
+    }
+    let texts = try module.kernels.map { try mapToThreads($0).text(for: $0) }
+    try expect(TestFile.Expectation(summary: "\(texts.count) kernels", text: texts.joined(separator: "\n")), of: file)
   }
 
   /// Both sides compute the same from the same random numbers.

@@ -18,13 +18,7 @@ public enum CUDALibraries {
   }
 
   private static func blasVersion() throws(Diagnostic) -> String {
-    guard let library = DynamicLibrary(["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"]) else {
-      throw Diagnostic("no cuBLASLt is found: libcublasLt.so.12 or newer, which comes with the CUDA toolkit, does not load")
-    }
-    guard let version = library.function("cublasLtGetVersion", as: (@convention(c) () -> Int).self) else {
-      throw Diagnostic("libcublasLt does not tell its version")
-    }
-    let number = version()
+    let number = try CUBLASLt.load().version()
     return text(number, thousands: 10_000)
   }
 

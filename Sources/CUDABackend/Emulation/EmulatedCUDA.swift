@@ -65,9 +65,9 @@ public final class EmulatedCUDA: Sendable {
   public func run(
     _ number: Int, _ addresses: [UInt64], scratch: UInt64, order: ThreadOrder = .ascending
   ) throws(Diagnostic) {
+    let positions = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
     for (offset, launch) in program.kernels[number].launches.enumerated() where launch.grid > 0 {
-      let arguments = try launch.addresses(in: kernels[number], addresses, scratch: scratch)
-        .map { UnsafeMutableRawPointer(bitPattern: UInt($0)) }
+      let arguments = launch.arguments.map { UnsafeMutableRawPointer(bitPattern: UInt(positions[$0])) }
       try places[number].library.run(launch, number: places[number].firstLaunch + offset, arguments, order)
     }
   }

@@ -5,12 +5,15 @@
 /// cannot happen, the run ends with what each thread waits for. Shared memory is what the launch asks for, filled with
 /// NaN before every block. Blocks run one after the other; the order of threads is the caller's, so that a forgotten
 /// barrier shows in one order or another.
-let emulationPrelude = #"""
+let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
+
+private let executionModel = #"""
   // The C headers alone: those of C++ take longer to read than most programs.
   #define _GLIBCXX_INCLUDE_NEXT_C_HEADERS 1
   #include <math.h>
   #include <stddef.h>
   #include <stdio.h>
+  #include <stdlib.h>
   #include <string.h>
   #include <sys/mman.h>
 
@@ -110,16 +113,21 @@ let emulationPrelude = #"""
 
   static void suspend() { change(threads[current].fiber, scheduler); }
 
-  static void enter() {
-    function(arguments);
-    threads[current].state = ended;
-    endedThreads++;
-    suspend();
-  }
+  /// Drops copies that are on their way to shared memory; whether a thread has some.
+  static void forgetCopies();
+  static bool hasCopies(int number);
 
   static void fail(const char* why, int number) {
     const Thread& thread = threads[number];
     snprintf(failure, sizeof failure, "block %u, thread %d, line %d: %s", blockIdx.x, number, thread.line, why);
+  }
+
+  static void enter() {
+    function(arguments);
+    if (hasCopies(current)) fail("ends while copies are on their way", current);
+    threads[current].state = ended;
+    endedThreads++;
+    suspend();
   }
 
   static void barrier(int line) {
@@ -222,6 +230,7 @@ let emulationPrelude = #"""
       return true;
     }
     atBarriers = endedThreads = 0;
+    forgetCopies();
     for (int number = 0; number < count; number++) {
       threads[number].state = ready;
       threads[number].line = 0;
@@ -318,7 +327,5 @@ let emulationPrelude = #"""
     memcpy(&a, &bits, 4);
     return a;
   }
-
-  #line 1 "emitted.cu"
 
   """#
