@@ -33,5 +33,5 @@ public enum Pipelines {
   public static let all: [Pass] = preparation + optimization + lowering
 
   /// Every pass there is, those outside the pipeline too.
-  public static let known: [Pass] = [.differentiate] + all
+  public static let known: [Pass] = [.fuseAttention, .differentiate, .lowerPrecision] + all
 }

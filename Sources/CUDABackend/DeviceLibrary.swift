@@ -2,7 +2,9 @@
 ///
 /// Integers wrap, so they are added as unsigned numbers. bf16 and f16 are converted with integer arithmetic, bit for
 /// bit as `BFloat16` and `Half` do it.
-let deviceLibrary = #"""
+let deviceLibrary = scalarLibrary + tensorLibrary + productLibrary
+
+private let scalarLibrary = #"""
   #define FUNCTION static __device__ __forceinline__
 
   struct bf16 { unsigned short bits; };
@@ -134,58 +136,6 @@ let deviceLibrary = #"""
     T a = slots[0];
     for (int warp = 1; warp < (threads + 31) / 32; warp++) a = How::of(a, slots[warp]);
     return a;
-  }
-
-  /// A matrix in memory: where it starts and how far apart its rows and columns are.
-  template <class T> struct Matrix { T* at; long long row, column; };
-  template <class T> FUNCTION Matrix<T> matrix(T* at, long long row, long long column) {
-    Matrix<T> result = {at, row, column};
-    return result;
-  }
-
-  /// One tile of a product, by all threads of a block.
-  template <int rows, int columns, int depth, int threadRows, int threadColumns, bool adds, int threads,
-            class A, class B, class C>
-  static __device__ void product_tile(
-      float* pieces, int tile, int m, int n, int k, Matrix<A> a, Matrix<B> b, Matrix<C> c) {
-    constexpr int across = columns / threadColumns, down = rows / threadRows;
-    const int tilesAcross = (n + columns - 1) / columns;
-    const int firstRow = tile / tilesAcross * rows, firstColumn = tile % tilesAcross * columns;
-    if (firstRow >= m) return;
-    float* const pieceA = pieces;
-    float* const pieceB = pieces + rows * depth;
-    const int x = threadIdx.x % across, y = threadIdx.x / across;
-    float sums[threadRows][threadColumns];
-    for (int r = 0; r < threadRows; r++)
-      for (int s = 0; s < threadColumns; s++) sums[r][s] = 0.0f;
-    for (int first = 0; first < k; first += depth) {
-      for (int e = threadIdx.x; e < rows * depth; e += threads) {
-        // Neighbouring threads read neighbouring elements.
-        const int i = a.column == 1 ? e / depth : e % rows, l = a.column == 1 ? e % depth : e / rows;
-        const bool isInside = firstRow + i < m && first + l < k;
-        pieceA[l * rows + i] = isInside ? widen(a.at[(firstRow + i) * a.row + (first + l) * a.column]) : 0.0f;
-      }
-      for (int e = threadIdx.x; e < columns * depth; e += threads) {
-        const int j = b.column == 1 ? e % columns : e / depth, l = b.column == 1 ? e / columns : e % depth;
-        const bool isInside = firstColumn + j < n && first + l < k;
-        pieceB[l * columns + j] = isInside ? widen(b.at[(first + l) * b.row + (firstColumn + j) * b.column]) : 0.0f;
-      }
-      __syncthreads();
-      if (y < down)
-        for (int l = 0; l < depth; l++)
-          for (int r = 0; r < threadRows; r++)
-            for (int s = 0; s < threadColumns; s++)
-              sums[r][s] = fmaf(pieceA[l * rows + y + r * down], pieceB[l * columns + x + s * across], sums[r][s]);
-      __syncthreads();
-    }
-    if (y < down)
-      for (int r = 0; r < threadRows; r++)
-        for (int s = 0; s < threadColumns; s++) {
-          const int i = firstRow + y + r * down, j = firstColumn + x + s * across;
-          if (i >= m || j >= n) continue;
-          auto& place = c.at[i * c.row + j * c.column];
-          put(place, adds ? widen(place) + sums[r][s] : sums[r][s]);
-        }
   }
 
   """#

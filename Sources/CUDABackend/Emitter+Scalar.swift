@@ -13,7 +13,7 @@ extension StageEmitter {
       return index.allSatisfy { $0.isLetter || $0.isNumber } ? "((long long)\(index))" : "((long long)(\(index)))"
     case .variable(let variable): return variable == part ? partialName(variable) : name(variable)
     case .load(let buffer, _, let position, let condition):
-      let element = loaded("\(use(buffer))[\(try index(position))]", from: buffer)
+      let element = loaded(try place(buffer, position), from: buffer)
       guard let condition else { return element }
       let zero = try expression(Scalar.zero(scalar.type))
       return "(\(try expression(condition)) ? \(element) : \(zero))"

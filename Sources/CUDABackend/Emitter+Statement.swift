@@ -9,8 +9,17 @@ extension StageEmitter {
       }
       let combined = isInLane ? nil : mapping.combinations[path]
       for variable in combined ?? [] { try writePartial(variable) }
+      let isForOneBlock = !isInLane && mapping.onlyFirstTile.contains(path)
+      if isForOneBlock {
+        write("if (tile == 0) {")
+        indent += 1
+      }
       try write(statement)
       if let combined { writeCombination(of: combined) }
+      if isForOneBlock {
+        indent -= 1
+        write("}")
+      }
       path.removeLast()
     }
   }
@@ -27,8 +36,8 @@ extension StageEmitter {
       let combined = try expression(reduction.combine(.variable(variable), value), partially: isPartial ? variable : nil)
       write("\(isPartial ? partialName(variable) : name(variable)) = \(bare(combined));")
     case .store(let buffer, let position, let value):
-      let isOwn = isInLane || mapping.team == 1 || mapping.places[buffer] == .thread
-      let place = "\(use(buffer))[\(try index(position))]"
+      let isOwn = isInLane || mapping.team == 1 || mapping.places[buffer]?.isOfThread == true
+      let place = try place(buffer, position, isStore: true)
       write("\(isOwn ? "" : "if (lane == 0) ")\(place) = \(bare(stored(try expression(value), as: buffer)));")
     case .loop(let loop): try write(loop)
     case .conditional(let condition, let body):
@@ -48,21 +57,20 @@ extension StageEmitter {
   mutating func write(_ loop: Loop) throws(Violation) {
     let counter = name(loop.variable)
     var (first, step) = ("0", "\(counter)++")
-    var isLane = false
     switch loop.kind {
     case .parallel: throw "a parallel loop stands inside a stage"
     case .serial: break
     case .vector:
       try require(!isInLane, "a vector loop stands inside another one")
-      isLane = true
+      if let pack = mapping.packs[path] { return try write(loop, as: pack) }
       if mapping.team > 1 { (first, step) = ("lane", "\(counter) += \(mapping.team)") }
     }
     let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
     let type = counterType(loop.variable)
     write("for (\(type) \(counter) = \(first); \(counter) < \(loop.variable.extent)\(limit); \(step)) {")
-    if isLane { isInLane = true }
+    if case .vector = loop.kind { isInLane = true }
     try writeBlock(loop.body)
-    if isLane { isInLane = false }
+    if case .vector = loop.kind { isInLane = false }
   }
 
   /// What each thread has in an accumulator that the next statement feeds lane by lane.
@@ -105,32 +113,5 @@ extension StageEmitter {
     case .any?: "Any"
     case .all?: "All"
     }
-  }
-
-  mutating func write(_ product: Product) throws(Violation) {
-    guard let tile = mapping.tile else { throw "a product has no tile" }
-    try require(!isInLane, "a product stands inside a vector loop")
-    var m = "\(product.m)"
-    if let limit = product.rowLimit { m = "(int)minimum((long long)\(m), (long long)(\(try index(limit))))" }
-    var k = "\(product.k)"
-    if let limit = product.depthLimit { k = "(int)minimum((long long)\(k), (long long)(\(try index(limit))))" }
-    let sizes = [tile.rows, tile.columns, tile.depth, tile.threadRows, tile.threadColumns].map(String.init)
-    let parameters = (sizes + ["\(product.accumulates)", "\(mapping.threads)"]).joined(separator: ", ")
-    if !mapping.dividesProduct {
-      write("for (int tile = 0; tile < \(tile.count(of: product)); tile++)")
-      indent += 1
-    }
-    write("product_tile<\(parameters)>(")
-    indent += 2
-    write("(float*)(shared + \(tile.at)), tile, \(m), \(product.n), \(k),")
-    write("\(try matrix(product.a)),")
-    write("\(try matrix(product.b)),")
-    write("\(try matrix(product.c)));")
-    indent -= mapping.dividesProduct ? 2 : 3
-  }
-
-  mutating func matrix(_ matrix: Product.Matrix) throws(Violation) -> String {
-    let offset = try index(matrix.offset)
-    return "matrix(\(use(matrix.buffer))\(offset == "0" ? "" : " + \(offset)"), \(matrix.rowStride), \(matrix.columnStride))"
   }
 }

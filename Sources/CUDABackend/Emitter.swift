@@ -45,6 +45,15 @@ struct StageEmitter {
   /// The accumulators that lanes feed at the moment, each thread its own part.
   var partial: Set<Variable> = []
   var reductions: [Variable: Reduction] = [:]
+  /// What was loaded, and what will be stored, for all lanes of a pack at once: the names of the packs.
+  var packedLoads: [ThreadMapping.LanePack.Access: String] = [:]
+  var packedStores: [ThreadMapping.LanePack.Access: String] = [:]
+  var packCount = 0
+  /// The loop whose positions are written for the first lane of a pack.
+  var firstLane: LoopVariable?
+  /// The loop of the lane we are in, and which element of each plane of its registers belongs to it.
+  var ownLane: LoopVariable?
+  var ownElement = ""
 
   init(kernel: Kernel, mapping: ThreadMapping.Stage, overlapping: Set<BufferID>) {
     self.kernel = kernel
@@ -52,7 +61,7 @@ struct StageEmitter {
     self.overlapping = overlapping
   }
 
-  var isCooperative: Bool { !mapping.waits.isEmpty || !mapping.combinations.isEmpty || mapping.tile != nil }
+  var isCooperative: Bool { !mapping.waits.isEmpty || !mapping.combinations.isEmpty || !mapping.tiles.isEmpty }
 
   mutating func emit(_ loop: Loop, named name: String) throws(Violation) -> CUDAText.Launch {
     if loop.variable.extent > 0 { try writeIterations(of: loop) }
@@ -67,7 +76,7 @@ struct StageEmitter {
       function: name, grid: loop.variable.extent == 0 ? 0 : mapping.blocks, block: mapping.threads,
       sharedBytes: mapping.sharedBytes, scratchBytes: mapping.scratchBytes,
       arguments: arguments.map { .buffer($0) } + (mapping.scratchBytes > 0 ? [.scratch] : []),
-      isCooperative: isCooperative)
+      isCooperative: isCooperative, library: mapping.library)
   }
 
   func parameter(_ id: BufferID) -> String {
@@ -91,18 +100,19 @@ struct StageEmitter {
     let type = counterType(variable)
     let block = type == "int" ? "(int)blockIdx.x" : "(long long)blockIdx.x"
     var first = block
-    if mapping.dividesProduct, let tiles = tileCount(of: loop) {
-      first = "\(block) / \(tiles)"
-      write("const int tile = blockIdx.x % \(tiles);")
+    if mapping.divided != nil {
+      let tiles = max(1, mapping.blocks / variable.extent)
+      first = tiles == 1 ? block : "\(block) / \(tiles)"
+      write("const int tile = \(tiles == 1 ? "0" : "blockIdx.x % \(tiles)");")
     } else if teams > 1 {
       first = "\(block) * \(teams) + \(teamNumber)"
     }
     let (counter, extent) = (name(variable), variable.extent)
     let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
-    if mapping.blocks * teams < extent && !mapping.dividesProduct {
+    if mapping.blocks * teams < extent && mapping.divided == nil {
       let step = mapping.blocks * teams
       write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(counter) += \(step)) {")
-    } else if loop.limit != nil || (mapping.blocks * teams > extent && !mapping.dividesProduct) {
+    } else if loop.limit != nil || (mapping.blocks * teams > extent && mapping.divided == nil) {
       write("const \(type) \(counter) = \(first);")
       write("if (\(counter) < \(extent)\(limit)) {")
     } else {
@@ -118,11 +128,6 @@ struct StageEmitter {
     write("}")
   }
 
-  func tileCount(of loop: Loop) -> Int? {
-    guard case .product(let product)? = loop.body.first, let tile = mapping.tile else { return nil }
-    return tile.count(of: product)
-  }
-
   mutating func writeLocal(_ id: BufferID, at place: ThreadMapping.Place) {
     let type = storage(kernel.buffers[id.index].dtype)
     switch place {
@@ -130,6 +135,7 @@ struct StageEmitter {
     case .shared(let at, let stride):
       let offset = mapping.teamsPerBlock > 1 ? "\(at) + \(teamNumber) * \(stride)" : "\(at)"
       write("\(type)* const \(name(id)) = (\(type)*)(shared + \(offset));")
+    case .registers(let planes, let turns, let width): write("\(type) \(name(id))[\(planes.count * turns * width)];")
     case .scratch(let at, let stride):
       let block = "(long long)blockIdx.x"
       let number = mapping.teamsPerBlock > 1 ? "(\(block) * \(mapping.teamsPerBlock) + \(teamNumber))" : block
@@ -147,7 +153,7 @@ extension StageEmitter {
   var teamNumber: String { mapping.team == 1 ? "(int)threadIdx.x" : "(int)threadIdx.x / \(mapping.team)" }
 
   func name(_ id: BufferID) -> String { "b\(id.index)_\(CUDAEmitter.identifier(kernel.buffers[id.index].name))" }
-  func name(_ loop: LoopVariable) -> String { "i\(loop.id)" }
+  func name(_ loop: LoopVariable) -> String { loop == firstLane ? "i\(loop.id)_first" : "i\(loop.id)" }
   func name(_ variable: Variable) -> String { "v\(variable.id)" }
   func partialName(_ variable: Variable) -> String { "v\(variable.id)_part" }
 

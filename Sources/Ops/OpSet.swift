@@ -6,6 +6,7 @@ public enum OpSet {
     Unary.self, Binary.self, Compare.self, Select.self, Cast.self, DitheredCast.self, Constant.self, Iota.self,
     Broadcast.self, Reshape.self, Transpose.self, Slice.self, Pad.self, Concatenate.self, StopGradient.self, After.self,
     Reduce.self, ArgMax.self, CumulativeSum.self, Contract.self, GroupedContract.self, GroupedOuter.self,
+    Attention.self, AttentionGradient.self,
     Gather.self, GatherElements.self, GatherSum.self, GatherDot.self,
     ScatterAdd.self, ScatterElements.self, ScatterRows.self, SegmentSum.self, TopK.self, Sort.self,
     TopMask.self, Nonzero.self,

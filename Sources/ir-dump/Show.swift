@@ -23,7 +23,7 @@ struct Show: ParsableCommand {
   var locations = false
 
   enum Form: String, ExpressibleByArgument, CaseIterable {
-    case program, tensor, kernel, llvm, asm, cuda, dot, cost
+    case program, tensor, kernel, threads, llvm, asm, cuda, dot, cost
   }
 
   func run() throws {
@@ -42,13 +42,9 @@ struct Show: ParsableCommand {
     case .cost:
       return module.functions.map { "@\($0.name): \(module.cost(of: $0))\n" }.joined()
         + module.kernels.map { "@\($0.name): \($0.cost)\n" }.joined()
+    case .threads: return try mapped(kernels(of: module)).map { $0.mapping.text(for: $0.kernel) }.joined(separator: "\n")
     case .cuda:
-      var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
-      for kernel in try kernels(of: module) {
-        let expanded = expandMath(kernel)
-        mapped.append((expanded, try describing(kernel) { () throws(Violation) in try mapToThreads(expanded) }))
-      }
-      let program = mapped
+      let program = try mapped(kernels(of: module))
       return try describing(nil) { () throws(Violation) in try CUDAProgram(program) }.text
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }
@@ -57,6 +53,14 @@ struct Show: ParsableCommand {
   private func kernels(of module: Module) throws -> [Kernel] {
     if module.kernels.isEmpty { throw Diagnostic("there are no kernels yet; they are made by 'lower-to-kernels'") }
     return module.kernels
+  }
+
+  private func mapped(_ kernels: [Kernel]) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
+    var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
+    for kernel in kernels {
+      mapped.append((kernel, try describing(kernel) { () throws(Violation) in try mapToThreads(kernel) }))
+    }
+    return mapped
   }
 
   private func describing<Result>(

@@ -73,7 +73,7 @@ struct SpreadSamples: Sendable {
 
   @Test("a barrier that not all threads reach is reported with its line")
   func divergence() throws {
-    let sample = Sample.reversed(5, 50)
+    let sample = Sample.reversed(5, 200)
     var mapping = try mapToThreads(sample.kernel)
     // Two teams in a block wait for the whole block, and the last block has one iteration only.
     mapping.stages[0].teamsPerBlock = 2
@@ -84,7 +84,7 @@ struct SpreadSamples: Sendable {
       _ = try sample.emulated(by: program, 0)
       Issue.record("the barrier went unnoticed")
     } catch {
-      #expect(error.message.hasPrefix("k0_reversed_5_50_0: block 2, thread 0, line "))
+      #expect(error.message.hasPrefix("k0_reversed_5_200_0: block 2, thread 0, line "))
       #expect(error.message.hasSuffix("waits at a barrier that not all threads of its block reach"))
     }
   }

@@ -23,6 +23,7 @@ import Testing
       case .run: try checkRuns(file, parsed.module)
       case .pass(let names): try checkPass(names, file, parsed.module)
       case .emitCUDA: try checkEmission(file, parsed.module)
+      case .map: try checkMapping(file, parsed.module)
       }
     }
     if !file.commands.contains(.run) { try checkRuns(file, parsed.module) }
@@ -33,7 +34,7 @@ import Testing
     #expect(try Module(parsing: text, ops: OpSet.table).text() == text)
   }
 
-  /// The interpreter and the CPU agree with what the file says.
+  /// The interpreter and the devices that are here agree with what the file says.
   private func checkRuns(_ file: TestFile, _ module: Module) throws {
     for text in file.runs {
       let line = try RunLine(text, in: module)
@@ -41,15 +42,31 @@ import Testing
       for (found, wanted) in zip(try Interpreter(module).run(line.function, line.arguments), line.results) {
         #expect(found.difference(from: wanted) <= tolerance, "\(text): got \(found.doubles)")
       }
-      #if LLVM
-        let program = try compile(module, entry: line.function.name, for: .cpu)
+      for target in [CompileTarget.cpu, .cuda] where target.isAvailable {
+        let program = try compile(module, entry: line.function.name, for: target)
         for (number, argument) in line.arguments.enumerated() { try program.write(HostTensor(argument), to: number) }
         try program.run()
         for (number, wanted) in line.results.enumerated() {
           let found = try program.result(number).literal
-          #expect(found.difference(from: wanted) <= max(tolerance, 1e-5), "\(text): on the CPU got \(found.doubles)")
+          #expect(found.difference(from: wanted) <= max(tolerance, 1e-5), "\(text): \(target) gives \(found.doubles)")
         }
-      #endif
+      }
+    }
+  }
+
+  @Test(
+    "NVRTC compiles what every example becomes", .enabled(if: NVRTC.absence == nil, "\(NVRTC.absence ?? "")"),
+    arguments: TestFile.paths.filter { $0.hasPrefix("ir-examples/") })
+  func compiles(path: String) throws {
+    let file = try TestFile(path: path)
+    let module = try ParsedModule(parsing: file.program, file: path, ops: OpSet.table).module
+    var programs = [try CUDAProgram(module.kernels.map { ($0, try mapToThreads($0)) })]
+    if module.kernels.isEmpty { programs = try module.entries.map { try lower(module, entry: $0.name).cuda() } }
+    for program in programs {
+      for architecture in NVRTC.Architecture.allCases {
+        let pieces = try CUDACompiler(for: architecture, threads: 1, effort: .least).compile(program)
+        #expect(pieces.flatMap(\.kernels).count == program.kernels.count)
+      }
     }
   }
 
@@ -75,6 +92,17 @@ import Testing
     var functions: [String] = []
     for kernel in module.kernels { functions.append(try CUDAEmitter.emit(kernel, as: mapToThreads(kernel)).functions) }
     try expect(TestFile.Expectation(summary: "\(functions.count) kernels", text: functions.joined(separator: "\n")), of: file)
+  }
+
+  /// How every kernel is spread over threads, those of a program without kernels after all passes.
+  private func checkMapping(_ file: TestFile, _ module: Module) throws {
+    var module = module
+    if module.kernels.isEmpty {
+      var manager = PassManager(Pipelines.all)
+      try manager.run(on: &module)
+    }
+    let texts = try module.kernels.map { try mapToThreads($0).text(for: $0) }
+    try expect(TestFile.Expectation(summary: "\(texts.count) kernels", text: texts.joined(separator: "\n")), of: file)
   }
 
   /// Both sides compute the same from the same random numbers.

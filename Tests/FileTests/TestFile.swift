@@ -12,7 +12,7 @@ import IR
 ///     func @f … what must come out …
 struct TestFile: Sendable, CustomStringConvertible {
   enum Command: Hashable, Sendable {
-    case roundTrip, verify, run, emitCUDA
+    case roundTrip, verify, run, emitCUDA, map
     case pass(String)
   }
 
@@ -74,6 +74,7 @@ struct TestFile: Sendable, CustomStringConvertible {
     case ("verify", 1): return .verify
     case ("run", 1): return .run
     case ("pass", 2): return .pass(words[1])
+    case ("map", 1): return .map
     case ("emit", 2) where words[1] == "cuda": return .emitCUDA
     default: throw Diagnostic("'\(text)' is no test", at: Location(file: path, line: 1, column: 1))
     }

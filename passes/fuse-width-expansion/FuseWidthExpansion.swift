@@ -25,7 +25,7 @@ extension Pass {
         continue
       }
       guard context.allows() else { return }
-      function.operations[number].op = Contract(contract.equation, isRowResident: true)
+      function.operations[number].op = Contract(contract.equation, isRowResident: true, isWide: contract.isWide)
       context.count("width expansions")
     }
   })
@@ -56,7 +56,7 @@ enum WidthExpansion {
     ]
     let small = sides.count { $0 < few }
     guard small >= (isBatched ? 2 : 1) else { return "its sides \(sides) are long enough for a product" }
-    let rows = RowShapes.own(Contract(op.equation, isRowResident: true), operands, [result]).max() ?? 0
+    let rows = RowShapes.own(Contract(op.equation, isRowResident: true, isWide: op.isWide), operands, [result]).max() ?? 0
     guard rows >= fewestRows else { return "it falls into \(rows) rows" }
     return nil
   }

@@ -8,12 +8,29 @@ public struct ThreadLimits: Hashable, Sendable {
   public var smallTeams = 128
   /// Iterations from which a stage fills the device with a warp for each; with fewer, a block does each.
   public var manyIterations = 4096
-  /// Bytes of shared memory a block may take.
+  /// Bytes of shared memory a block may take, and one that multiplies matrices.
   public var sharedBytes = 96 << 10
+  public var sharedBytesOfProducts = 160 << 10
+  /// Registers of a thread for the elements that its lanes have in locals.
+  public var registers = 64
   /// Largest local that every thread keeps a copy of.
   public var threadLocalBytes = 512
   /// Bytes of global memory for locals too large for shared memory.
   public var scratchBytes = 64 << 20
+  /// What a multiprocessor has of registers, threads and bytes of shared memory: sm_80's, of which sm_90 has no less.
+  public var registersOfMultiprocessor = 64 << 10
+  public var threadsOfMultiprocessor = 2048
+  public var sharedOfMultiprocessor = 164 << 10
+  /// Threads of a multiprocessor that hide the time of memory; with fewer, blocks are made larger.
+  public var wantedThreads = 1024
+  /// Multiprocessors of the GPU: with fewer tiles of a product than these, tiles are made smaller.
+  public var multiprocessors = 132
+  /// Multiplications and additions from which a stage of nothing but products is left to a library.
+  public var libraryFlops = 1 << 17
+  /// Most calls of the library for one stage.
+  public var libraryCalls = 64
+  /// Whether products of f32 may round their factors to the 10 bits of tf32.
+  public var allowsTF32 = false
 
   public init() {}
 }
@@ -42,68 +59,81 @@ private func map(
   _ loop: Loop, of kernel: Kernel, _ overlaps: Overlaps, within limits: ThreadLimits
 ) throws(Violation) -> ThreadMapping.Stage {
   let shape = StageShape(loop.body)
-  var stage = ThreadMapping.Stage(team: 1, teamsPerBlock: 1, blocks: loop.variable.extent)
-  if let product = shape.products.first {
-    let tile = productTile(for: product)
-    stage.tile = tile
-    stage.team = max(tile.threads, min(limits.threads, multipleOfWarp(shape.longestVector)))
-    if loop.body == [.product(product)] {
-      stage.dividesProduct = true
-      stage.blocks *= tile.count(of: product)
+  var widths = LaneWidths(loop, of: kernel)
+  let lanes = shape.vectorExtents.map(widths.threads).max() ?? 0
+  func spread(over team: Int, _ start: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
+    var stage = start
+    stage.team = team
+    if team <= 32 && stage.tiles.isEmpty {
+      let teams = max(1, limits.smallTeams / team)
+      stage.teamsPerBlock = min(teams, max(1, multipleOfWarp(loop.variable.extent * team) / team))
     }
-  } else {
-    stage.team = team(for: shape, iterations: loop.variable.extent, within: limits)
-    if stage.team <= 32 {
-      let teams = max(1, limits.smallTeams / stage.team)
-      stage.teamsPerBlock = min(teams, max(1, multipleOfWarp(loop.variable.extent * stage.team) / stage.team))
-    }
+    if team > 1 { stage.combinations = try combinations(in: loop.body) }
+    place(shape.locals(of: kernel), in: &stage, of: loop, widths, within: limits)
+    stage.packs = lanePacks(in: loop, of: kernel, widths, as: stage)
+    if team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
+    let occupancy = Occupancy(of: stage, body: loop.body, of: kernel, within: limits)
+    (stage.registers, stage.residentBlocks) = (occupancy.registers, occupancy.blocks)
+    return stage
   }
-  if stage.team > 1 { stage.combinations = try combinations(in: loop.body) }
-  place(shape.locals(of: kernel), in: &stage, of: loop, within: limits)
-  if stage.team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
+
+  var start = ThreadMapping.Stage(team: 1, teamsPerBlock: 1, blocks: loop.variable.extent)
+  if !shape.products.isEmpty {
+    let shared = sharedProduct(in: loop, of: kernel)
+    let iterations = shared.map { _ in loop.variable.extent }
+    for (path, product) in shape.products {
+      start.tiles[path] = productTile(for: product, in: kernel, iterations: iterations, within: limits)
+    }
+    if let shared, let tile = start.tiles[shared.path] {
+      start.divided = shared.path
+      start.onlyFirstTile = shared.stores
+      start.blocks *= tile.count(of: shared.product)
+      start.library = libraryProduct(of: loop, in: kernel, within: limits)
+    }
+    let threads = start.tiles.values.map(\.threads).max() ?? 1
+    widths = LaneWidths(loop, of: kernel, team: threads)
+    return try spread(over: max(threads, min(limits.threads, multipleOfWarp(lanes))), start)
+  }
+  var stage = try spread(over: team(for: lanes, iterations: loop.variable.extent, within: limits), start)
+  // Blocks that take much shared memory leave room for few others: then each has more threads.
+  while stage.team > 32, stage.team * 2 <= min(1024, multipleOfWarp(lanes)), stage.residentThreads < limits.wantedThreads {
+    let wider = try spread(over: stage.team * 2, start)
+    guard wider.residentThreads > stage.residentThreads else { break }
+    stage = wider
+  }
   return stage
 }
 
-/// As many threads as the longest vector loop can feed; with many iterations at most a warp, for then no thread waits
-/// for another warp.
-private func team(for shape: StageShape, iterations: Int, within limits: ThreadLimits) -> Int {
-  let lanes = shape.longestVector
+/// As many threads as the longest vector loop can feed, each with its lanes; with many iterations at most a warp, for then
+/// no thread waits for another warp.
+private func team(for lanes: Int, iterations: Int, within limits: ThreadLimits) -> Int {
   if lanes <= 1 { return 1 }
   if lanes <= 32 { return powerOfTwo(atLeast: lanes) }
   if lanes <= 256 && iterations >= limits.manyIterations { return 32 }
   return min(limits.threads, multipleOfWarp(lanes))
 }
 
-/// 64 × 64 results a block, 4 × 4 a thread, halved along an axis as long as the product has less.
-private func productTile(for product: Product) -> ThreadMapping.ProductTile {
-  var tile = ThreadMapping.ProductTile(rows: 64, columns: 64, depth: 16, threadRows: 4, threadColumns: 4)
-  while tile.rows > 4 && tile.rows / 2 >= product.m { tile.rows /= 2 }
-  while tile.columns > 8 && tile.columns / 2 >= product.n { tile.columns /= 2 }
-  // A few rows leave a block with few threads: then each thread has less.
-  if tile.threads < 64 { tile.threadRows = 1 }
-  if tile.threads < 64 { tile.threadColumns = 1 }
-  return tile
-}
-
 /// Gives each local its place: small ones that only scalar code writes to each thread, the others to shared memory as
 /// long as there is room, the rest to global memory.
 private func place(
   _ locals: [(id: BufferID, bytes: Int, hasLaneStores: Bool)], in stage: inout ThreadMapping.Stage, of loop: Loop,
-  within limits: ThreadLimits
+  _ widths: LaneWidths, within limits: ThreadLimits
 ) {
   var shared: [(id: BufferID, bytes: Int)] = []
   var scratch: [(id: BufferID, bytes: Int)] = []
   var used = stage.combinationBytes
-  if stage.tile != nil {
-    stage.tile?.at = used
-    used += stage.tile?.bytes ?? 0
-  }
-  var room = limits.sharedBytes - used
+  // Products come one after the other, and use the same memory.
+  for path in stage.tiles.keys { stage.tiles[path]?.at = used }
+  used += stage.tiles.values.map(\.bytes).max() ?? 0
+  var room = (stage.tiles.isEmpty ? limits.sharedBytes : limits.sharedBytesOfProducts) - used
+  var words = limits.registers
   for local in locals {
     let isOwn = stage.team == 1 || !local.hasLaneStores
     let bytes = (local.bytes + 15) / 16 * 16
     if isOwn && local.bytes <= limits.threadLocalBytes * (stage.team == 1 ? 4 : 1) {
       stage.places[local.id] = .thread
+    } else if let place = registers(for: local.id, in: loop, widths, team: stage.team, room: &words) {
+      stage.places[local.id] = place
     } else if stage.team > 1 && bytes <= room {
       shared.append((local.id, bytes))
       room -= bytes
@@ -113,7 +143,7 @@ private func place(
   }
   let (sharedStride, scratchStride) = (shared.reduce(0) { $0 + $1.bytes }, scratch.reduce(0) { $0 + $1.bytes })
   if sharedStride > 0 { stage.teamsPerBlock = min(stage.teamsPerBlock, max(1, limits.sharedBytes / sharedStride)) }
-  if !stage.dividesProduct {
+  if stage.divided == nil {
     stage.blocks = (loop.variable.extent + stage.teamsPerBlock - 1) / stage.teamsPerBlock
   }
   if scratchStride > 0 {
@@ -130,6 +160,19 @@ private func place(
     at += local.bytes
   }
   stage.sharedBytes = used + sharedStride * (stage.teamsPerBlock - 1)
+}
+
+/// Registers for a local, where each thread of a team touches the elements of its own lanes only and there are few.
+private func registers(
+  for local: BufferID, in stage: Loop, _ widths: LaneWidths, team: Int, room: inout Int
+) -> ThreadMapping.Place? {
+  guard team > 1, let lanes = LaneLocal(local, in: stage) else { return nil }
+  let width = widths[lanes.extent]
+  let turns = (lanes.extent + team * width - 1) / (team * width)
+  let wanted = lanes.planes.count * turns * width
+  guard turns <= 8, wanted <= room else { return nil }
+  room -= wanted
+  return .registers(planes: lanes.planes, turns: turns, width: width)
 }
 
 private func multipleOfWarp(_ threads: Int) -> Int { (threads + 31) / 32 * 32 }

@@ -11,7 +11,7 @@ func waits(
   in stage: Loop, of kernel: Kernel, _ overlaps: Overlaps, as mapping: ThreadMapping.Stage
 ) -> Set<ThreadMapping.Path> {
   var search = WaitSearch(kernel, overlaps, mapping)
-  let rounds = mapping.blocks * mapping.teamsPerBlock < stage.variable.extent && !mapping.dividesProduct
+  let rounds = mapping.blocks * mapping.teamsPerBlock < stage.variable.extent && mapping.divided == nil
   if rounds {
     // From one round to the next only locals stay: all else belongs to one iteration.
     search.repeatedly(stage.variable, stage.body, at: []) { kernel.buffers[$0.buffer.index].role == .local }
@@ -136,7 +136,7 @@ private struct WaitSearch {
   }
 
   private mutating func touch(_ accesses: [Access], at path: ThreadMapping.Path) {
-    let shared = accesses.filter { mapping.places[$0.buffer] != .thread }
+    let shared = accesses.filter { mapping.places[$0.buffer]?.isOfThread != true }
     let isInConflict = shared.contains { later in pending.contains { conflict($0, later) } }
     if isInConflict || waits.contains(path) {
       waits.insert(path)

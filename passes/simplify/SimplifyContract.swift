@@ -5,7 +5,7 @@ import Rewriting
 extension Contract {
   /// The same kind of contraction with other labels.
   func with(_ a: [Character], _ b: [Character], _ result: [Character]) -> Contract {
-    Contract("\(String(a)),\(String(b))->\(String(result))", isRowResident: isRowResident)
+    Contract("\(String(a)),\(String(b))->\(String(result))", isRowResident: isRowResident, isWide: isWide)
   }
 }
 
@@ -60,7 +60,7 @@ extension Pattern {
     let isLeft = rewriter.constant(match[0]) != nil
     guard let constant = rewriter.constant(match[isLeft ? 0 : 1]) else { throw NoMatch("no operand is a constant") }
     let type = rewriter.type(of: match.results[0])
-    try rewriter.require(type.dtype == .f32 && constant.value.isFinite, "a product with it may be no number, or is rounded")
+    try rewriter.require(!match.op.isWide && type.dtype == .f32 && constant.value.isFinite, "a product with it may be no number, or is rounded")
     let (x, own, other) = isLeft ? (match[1], labels.b, labels.a) : (match[0], labels.a, labels.b)
     let extents = labels.extents(rewriter.type(of: match[0]), rewriter.type(of: match[1]))
     let count = Set(other).subtracting(own).subtracting(labels.result).reduce(1) { $0 * (extents[$1] ?? 1) }

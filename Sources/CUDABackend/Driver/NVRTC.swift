@@ -12,6 +12,9 @@ public struct NVRTC: Sendable {
     case sm90 = "sm_90"
   }
 
+  /// How much is done for fast code; little of it where only its correctness is of interest.
+  public enum Effort: Hashable, Sendable { case full, least }
+
   private typealias Program = OpaquePointer
   private typealias Version = @convention(c) (UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>) -> Int32
   private typealias Create = @convention(c) (
@@ -35,7 +38,8 @@ public struct NVRTC: Sendable {
   /// Loads the library: `NVRTC_PATH`, else where the loader looks, else the Python wheel in the package's virtual
   /// environment, else the toolkit's usual place.
   public static func load() throws(Diagnostic) -> NVRTC {
-    guard let library = DynamicLibrary(candidates) else {
+    let names = ["libnvrtc.so"] + (11...14).reversed().map { "libnvrtc.so.\($0)" }
+    guard let library = DynamicLibrary(LibraryPlaces.candidates(names, given: "NVRTC_PATH", prefix: "libnvrtc.so")) else {
       throw Diagnostic(
         "no libnvrtc is found, which compiles CUDA: set NVRTC_PATH to the library, or install the nvidia-cuda-nvrtc wheel with scripts/setup")
     }
@@ -44,6 +48,14 @@ public struct NVRTC: Sendable {
     }
     return nvrtc
   }
+
+  /// Why there is no NVRTC here, in a sentence; `nil` where there is.
+  public static let absence: String? = {
+    do throws(Diagnostic) {
+      _ = try load()
+      return nil
+    } catch { return error.message }
+  }()
 
   private init?(_ library: DynamicLibrary) {
     guard let version = library.function("nvrtcVersion", as: Version.self),
@@ -69,7 +81,9 @@ public struct NVRTC: Sendable {
 
   /// Machine code for one kind of GPU. Products are not fused into sums where the text does not say so: the numbers are
   /// those of the CPU.
-  public func compile(_ text: String, for architecture: Architecture) throws(Diagnostic) -> [UInt8] {
+  public func compile(
+    _ text: String, for architecture: Architecture, _ effort: Effort = .full
+  ) throws(Diagnostic) -> [UInt8] {
     var program: Program?
     try check(create(&program, text, "emitted.cu", 0, nil, nil), "start")
     guard let program else { throw Diagnostic("libnvrtc gives no program") }
@@ -77,7 +91,9 @@ public struct NVRTC: Sendable {
       var ended: Program? = program
       _ = destroy(&ended)
     }
-    let options: [String] = ["--gpu-architecture=\(architecture.rawValue)", "--std=c++17", "--fmad=false"]
+    var options = ["--gpu-architecture=\(architecture.rawValue)", "--std=c++17", "--fmad=false"]
+    // NVRTC 12.8 and newer know the option.
+    if effort == .least, version >= (12, 8) { options.append("--Ofast-compile=min") }
     let copies: [UnsafePointer<CChar>?] = options.map { text in UnsafePointer(strdup(text)) }
     defer { for copy in copies { free(UnsafeMutablePointer(mutating: copy)) } }
     let result = compileFunction(program, Int32(copies.count), copies)
@@ -104,46 +120,5 @@ public struct NVRTC: Sendable {
     guard code != 0 else { return }
     let why = errorString(code).map { String(cString: $0) } ?? "error \(code)"
     throw Diagnostic("libnvrtc cannot \(what): \(why)")
-  }
-}
-
-extension NVRTC {
-  /// Files and names under which the library may be found, the caller's own first.
-  private static var candidates: [String] {
-    let environment = ProcessInfo.processInfo.environment
-    if let given = environment["NVRTC_PATH"], !given.isEmpty {
-      return [given] + libraries(in: given)
-    }
-    var found = ["libnvrtc.so"] + (11...14).reversed().map { "libnvrtc.so.\($0)" }
-    var roots = [URL(fileURLWithPath: #filePath), URL(fileURLWithPath: FileManager.default.currentDirectoryPath + "/x")]
-      .flatMap(parents).map { $0 + "/.venv" }
-    if let active = environment["VIRTUAL_ENV"] { roots.insert(active, at: 0) }
-    for root in roots {
-      for python in entries(of: root + "/lib") where python.hasPrefix("python") {
-        let packages = "\(root)/lib/\(python)/site-packages/nvidia"
-        for package in entries(of: packages) { found += libraries(in: "\(packages)/\(package)/lib") }
-      }
-    }
-    let toolkit = environment["CUDA_HOME"] ?? "/usr/local/cuda"
-    return found + libraries(in: toolkit + "/lib64")
-  }
-
-  /// The libraries in a folder, the newest first; not the one with NVRTC's own built-ins.
-  private static func libraries(in folder: String) -> [String] {
-    entries(of: folder).filter { $0.hasPrefix("libnvrtc.so") }.sorted(by: >).map { "\(folder)/\($0)" }
-  }
-
-  private static func entries(of folder: String) -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
-  }
-
-  private static func parents(of file: URL) -> [String] {
-    var folder = file.deletingLastPathComponent()
-    var result: [String] = []
-    while folder.path != "/" {
-      result.append(folder.path)
-      folder = folder.deletingLastPathComponent()
-    }
-    return result
   }
 }

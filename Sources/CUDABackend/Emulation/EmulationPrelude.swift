@@ -5,13 +5,17 @@
 /// cannot happen, the run ends with what each thread waits for. Shared memory is what the launch asks for, filled with
 /// NaN before every block. Blocks run one after the other; the order of threads is the caller's, so that a forgotten
 /// barrier shows in one order or another.
-let emulationPrelude = #"""
+let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
+
+private let executionModel = #"""
+  // The C headers alone: those of C++ take longer to read than most programs.
+  #define _GLIBCXX_INCLUDE_NEXT_C_HEADERS 1
   #include <math.h>
   #include <stddef.h>
   #include <stdio.h>
+  #include <stdlib.h>
   #include <string.h>
   #include <sys/mman.h>
-  #include <utility>
 
   #define __global__
   #define __device__
@@ -109,16 +113,21 @@ let emulationPrelude = #"""
 
   static void suspend() { change(threads[current].fiber, scheduler); }
 
-  static void enter() {
-    function(arguments);
-    threads[current].state = ended;
-    endedThreads++;
-    suspend();
-  }
+  /// Drops copies that are on their way to shared memory; whether a thread has some.
+  static void forgetCopies();
+  static bool hasCopies(int number);
 
   static void fail(const char* why, int number) {
     const Thread& thread = threads[number];
     snprintf(failure, sizeof failure, "block %u, thread %d, line %d: %s", blockIdx.x, number, thread.line, why);
+  }
+
+  static void enter() {
+    function(arguments);
+    if (hasCopies(current)) fail("ends while copies are on their way", current);
+    threads[current].state = ended;
+    endedThreads++;
+    suspend();
   }
 
   static void barrier(int line) {
@@ -204,7 +213,10 @@ let emulationPrelude = #"""
     unsigned state = how;
     for (int number = count - 1; number > 0; number--) {
       state = state * 1664525u + 1013904223u;
-      std::swap(order[number], order[(state >> 8) % (unsigned)(number + 1)]);
+      int& other = order[(state >> 8) % (unsigned)(number + 1)];
+      const int mine = order[number];
+      order[number] = other;
+      other = mine;
     }
   }
 
@@ -218,6 +230,7 @@ let emulationPrelude = #"""
       return true;
     }
     atBarriers = endedThreads = 0;
+    forgetCopies();
     for (int number = 0; number < count; number++) {
       threads[number].state = ready;
       threads[number].line = 0;
@@ -244,12 +257,16 @@ let emulationPrelude = #"""
     return true;
   }
 
+  template <size_t... number> struct Numbers {};
+  template <size_t count, size_t... rest> struct Below : Below<count - 1, count - 1, rest...> {};
+  template <size_t... number> struct Below<0, number...> { typedef Numbers<number...> type; };
+
   template <class... T, size_t... number>
-  static void call(void (*kernel)(T...), void** pointers, std::index_sequence<number...>) {
+  static void call(void (*kernel)(T...), void** pointers, Numbers<number...>) {
     kernel((T)pointers[number]...);
   }
   template <class... T> static void call(void (*kernel)(T...), void** pointers) {
-    call(kernel, pointers, std::index_sequence_for<T...>());
+    call(kernel, pointers, typename Below<sizeof...(T)>::type());
   }
 
   struct Entry {
@@ -310,7 +327,5 @@ let emulationPrelude = #"""
     memcpy(&a, &bits, 4);
     return a;
   }
-
-  #line 1 "emitted.cu"
 
   """#

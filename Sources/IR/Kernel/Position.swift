@@ -173,6 +173,11 @@ public struct Position: Hashable, Sendable {
     return step
   }
 
+  /// Whether it is a multiple of a number whatever the loops are at.
+  public func isMultiple(of number: Int) -> Bool {
+    constant.isMultiple(of: number) && terms.allSatisfy { $0.coefficient.isMultiple(of: number) }
+  }
+
   public func depends(on loop: LoopVariable) -> Bool {
     terms.contains {
       switch $0.atom {

@@ -29,18 +29,27 @@ public struct ThreadMapping: Hashable, Sendable {
     public var waits: Set<Path>
     /// What the threads of a team have in these accumulators, each for its lanes, becomes one after these statements.
     public var combinations: [Path: [Variable]]
-    /// How products are cut up; `nil` if there are none.
-    public var tile: ProductTile?
-    /// Each block does one tile of the stage's only statement, a product, instead of all of it.
-    public var dividesProduct: Bool
+    /// How the vector loops are done in which a thread does more than one lane at a time.
+    public var packs: [Path: LanePack]
+    /// How products are cut up.
+    public var tiles: [Path: ProductTile]
+    /// The product of which each block does one tile, instead of all of it; what stands around it every block does.
+    public var divided: Path?
+    /// Statements around a divided product that only the block of its first tile does, for they store.
+    public var onlyFirstTile: Set<Path>
+    /// The stage as a library does it, where there is one; the rest of the mapping is how to do without.
+    public var library: LibraryProduct?
     /// Bytes of the shared memory of a block, and of global memory for the locals of all blocks.
     public var sharedBytes: Int
     public var scratchBytes: Int
+    /// An estimate of a thread's registers, and of the blocks that a multiprocessor then has room for.
+    public var registers = 0
+    public var residentBlocks = 1
 
     public init(
       team: Int, teamsPerBlock: Int, blocks: Int, places: [BufferID: Place] = [:], waits: Set<Path> = [],
-      combinations: [Path: [Variable]] = [:], tile: ProductTile? = nil, dividesProduct: Bool = false,
-      sharedBytes: Int = 0, scratchBytes: Int = 0
+      combinations: [Path: [Variable]] = [:], packs: [Path: LanePack] = [:], tiles: [Path: ProductTile] = [:], divided: Path? = nil,
+      onlyFirstTile: Set<Path> = [], library: LibraryProduct? = nil, sharedBytes: Int = 0, scratchBytes: Int = 0
     ) {
       self.team = team
       self.teamsPerBlock = teamsPerBlock
@@ -48,13 +57,17 @@ public struct ThreadMapping: Hashable, Sendable {
       self.places = places
       self.waits = waits
       self.combinations = combinations
-      self.tile = tile
-      self.dividesProduct = dividesProduct
+      self.packs = packs
+      self.tiles = tiles
+      self.divided = divided
+      self.onlyFirstTile = onlyFirstTile
+      self.library = library
       self.sharedBytes = sharedBytes
       self.scratchBytes = scratchBytes
     }
 
     public var threads: Int { team * teamsPerBlock }
+    public var residentThreads: Int { residentBlocks * threads }
     /// Whether a team needs no more than its warp to wait and to combine; else it is the block.
     public var isPartOfWarp: Bool { team <= 32 && team & (team - 1) == 0 }
     /// Bytes at the start of shared memory through which a block of several warps combines accumulators: two areas
@@ -74,30 +87,16 @@ public struct ThreadMapping: Hashable, Sendable {
     case shared(at: Int, stride: Int)
     /// Global memory, from this byte on; all teams have theirs one after the other, `stride` bytes apart.
     case scratch(at: Int, stride: Int)
-  }
+    /// Registers of the team: each thread has the elements of its lanes, `width` of them in each of `turns`, of the planes
+    /// that start at these elements.
+    case registers(planes: [Int], turns: Int, width: Int)
 
-  /// A block computes `rows × columns` of a product at a time, `depth` terms of the sums at a time; each thread has
-  /// `threadRows × threadColumns` of the results. The pieces of both operands stand in shared memory from `at` on.
-  public struct ProductTile: Hashable, Sendable {
-    public var rows: Int, columns: Int, depth: Int
-    public var threadRows: Int, threadColumns: Int
-    public var at: Int
-
-    public init(rows: Int, columns: Int, depth: Int, threadRows: Int, threadColumns: Int, at: Int = 0) {
-      self.rows = rows
-      self.columns = columns
-      self.depth = depth
-      self.threadRows = threadRows
-      self.threadColumns = threadColumns
-      self.at = at
-    }
-    public var threads: Int { (rows / threadRows) * (columns / threadColumns) }
-    public var bytes: Int { (rows + columns) * depth * 4 }
-
-    /// Tiles of a whole product.
-    public func count(of product: Product) -> Int {
-      let (down, across) = ((product.m + rows - 1) / rows, (product.n + columns - 1) / columns)
-      return down * across
+    /// Whether each thread has it, or a part of it, to itself.
+    public var isOfThread: Bool {
+      switch self {
+      case .thread, .registers: true
+      case .shared, .scratch: false
+      }
     }
   }
 }

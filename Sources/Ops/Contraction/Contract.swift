@@ -5,16 +5,21 @@ import IR
 ///     contract("bti,oi->bto"): y[b, t, o] = Σᵢ x[b, t, i] · w[o, i]
 ///
 /// Every label is one letter, at most once in each operand and in the result; the result's labels occur in the operands.
-/// Sums of bf16 and f16 are rounded once, at the end.
+/// Sums of bf16 and f16 are rounded once, at the end; a wide contraction gives them as they are, in f32.
 public struct Contract: TensorOp {
   public var name: String { "contract" }
   public let equation: String
   /// Computed row by row inside a region, unrolled, instead of by a matrix product (set by `fuse-width-expansion`).
   public let isRowResident: Bool
-  public init(_ equation: String, isRowResident: Bool = false) {
+  /// The result is f32, whatever floats the operands are (set by `lower-precision`).
+  public let isWide: Bool
+  public init(_ equation: String, isRowResident: Bool = false, isWide: Bool = false) {
     self.equation = equation
     self.isRowResident = isRowResident
+    self.isWide = isWide
   }
+
+  private func dtype(of operand: TensorType) -> DType { isWide ? .f32 : operand.dtype }
 
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     try expect(operands, "a", "b")
@@ -22,6 +27,7 @@ public struct Contract: TensorOp {
     let labels = try Equation(equation)
     try require(a.dtype == b.dtype, "wants two tensors of one dtype, got \(a) and \(b)")
     try expectNumeric(a, as: "a")
+    if isWide { try expectFloat(a, as: "a") }
     var extents: [Character: Int] = [:]
     var total = 1
     for (list, type) in [(labels.a, a), (labels.b, b)] {
@@ -38,7 +44,7 @@ public struct Contract: TensorOp {
         }
       }
     }
-    return [try checked(a.with(shape: labels.result.compactMap { extents[$0] }))]
+    return [try checked(TensorType(dtype(of: a), labels.result.compactMap { extents[$0] }))]
   }
 
   /// The labels of an equation that `infer` has accepted.
@@ -51,7 +57,7 @@ public struct Contract: TensorOp {
     let (a, b, labels) = (operands[0], operands[1], labels)
     let extents = labels.extents(a.type, b.type)
     let summed = labels.summed
-    let result = a.type.with(shape: labels.result.compactMap { extents[$0] })
+    let result = TensorType(dtype(of: a.type), labels.result.compactMap { extents[$0] })
     let outer = labels.result.map { ($0, extents[$0] ?? 0) }, inner = summed.map { ($0, extents[$0] ?? 0) }
     let (a0, a1) = (offsets(outer, labels.a, a.type), offsets(inner, labels.a, a.type))
     let (b0, b1) = (offsets(outer, labels.b, b.type), offsets(inner, labels.b, b.type))
@@ -84,8 +90,9 @@ public struct Contract: TensorOp {
 
   /// An einsum for each operand, of what arrives and the other operand.
   public func gradient(_ g: inout GradientBuilder) throws(Diagnostic) -> [Value?] {
-    guard let dy = try g.floatUpstream() else { return g.none }
+    guard var dy = try g.floatUpstream() else { return g.none }
     let (a, b, labels) = (g.operands[0], g.operands[1], labels)
+    if g.type(of: dy).dtype != g.type(of: a).dtype { dy = try g.emit(Cast(g.type(of: a).dtype), dy) }
     let da = try gradient(of: a, labels.a, dy, labels.result, other: b, labels.b, &g)
     let db = try gradient(of: b, labels.b, dy, labels.result, other: a, labels.a, &g)
     return [da, db]
@@ -104,7 +111,7 @@ public struct Contract: TensorOp {
   }
 
   public func lower(_ operands: [TensorType]) -> Lowering {
-    let (labels, dtype) = (labels, operands[0].dtype)
+    let (labels, dtype) = (labels, dtype(of: operands[0]))
     let extents = labels.extents(operands[0], operands[1])
     return .formula { source, at in
       let outer = Dictionary(uniqueKeysWithValues: zip(labels.result, at))
@@ -127,5 +134,6 @@ public struct Contract: TensorOp {
     Sample(Self("ij,jk->ik"), TensorType(.bf16, [3, 4]), TensorType(.bf16, [4, 3])),
     Sample(Self("ij,jk->ik"), TensorType(.u8, [2, 9]), TensorType(.u8, [9, 2]), integersBelow: 256),
     Sample(Self("ij,kj->ki"), TensorType(.f16, [1, 7]), TensorType(.f16, [2, 7])),
+    Sample(Self("ij,jk->ik", isWide: true), TensorType(.bf16, [3, 9]), TensorType(.bf16, [9, 4])),
   ]
 }

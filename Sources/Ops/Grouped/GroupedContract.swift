@@ -85,6 +85,7 @@ public struct GroupedContract: TensorOp {
     Sample(Self(), .f32(6, 0), .f32(2, 3, 0), .i64(2)), Sample(Self(transposed: true), .f32(6, 2), .f32(2, 2, 0), .i64(2)),
     Sample(Self(), TensorType(.bf16, [8, 6]), TensorType(.bf16, [2, 4, 6]), .i64(2)),
     Sample(Self(transposed: true), .f32(50, 9), .f32(8, 9, 33), .i64(8), integersBelow: 12),
+    Sample(Self(), TensorType(.bf16, [70, 24]), TensorType(.bf16, [3, 40, 24]), .i64(3), integersBelow: 40),
   ]
 }
 

@@ -75,5 +75,6 @@ public struct GroupedOuter: TensorOp {
     Sample(Self(), .f32(4, 2), .f32(4, 3), .i64(0)), Sample(Self(), .f32(5, 0), .f32(5, 2), .i64(2)),
     Sample(Self(), TensorType(.bf16, [8, 6]), TensorType(.bf16, [8, 4]), .i64(2)),
     Sample(Self(), .f32(20, 513), .f32(20, 2), .i64(3), integersBelow: 9),
+    Sample(Self(), TensorType(.bf16, [60, 24]), TensorType(.bf16, [60, 16]), .i64(3), integersBelow: 30),
   ]
 }

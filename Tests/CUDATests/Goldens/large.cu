@@ -6,14 +6,24 @@ extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restric
   {
     const int i0 = (int)blockIdx.x;
     float* const b2_t = (float*)(scratch + 0 + (long long)blockIdx.x * 120000);
-    for (int i1 = lane; i1 < 30000; i1 += 256) {
-      b2_t[i1] = b0_x[i0] + ((float)((long long)((i1 % 16))));
+    for (int i1_first = lane * 4; i1_first < 30000; i1_first += 1024) {
+      Pack<float, 4> pack0;
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        pack0.at[u] = b0_x[i0] + ((float)((long long)((i1 % 16))));
+      }
+      store_pack<float, 4>(b2_t + i1_first, pack0);
     }
     float v0 = float_of(0xff800000u);
     __syncthreads();
     float v0_part = float_of(0xff800000u);
-    for (int i1 = lane; i1 < 30000; i1 += 256) {
-      v0_part = maximum(v0_part, b2_t[-i1 + 29999]);
+    for (int i1_first = lane * 4; i1_first < 30000; i1_first += 1024) {
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        v0_part = maximum(v0_part, b2_t[-i1 + 29999]);
+      }
     }
     combine_warp<Maximum, 256>(v0_part, (float*)(shared + turn * 64));
     __syncthreads();

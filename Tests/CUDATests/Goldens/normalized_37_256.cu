@@ -1,35 +1,55 @@
-// normalized_37_256_0: 37 × 256 threads, 1152 bytes shared
-extern "C" __global__ void __launch_bounds__(256) normalized_37_256_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
+// normalized_37_256_0: 37 × 64 threads, 32 bytes shared
+extern "C" __global__ void __launch_bounds__(64) normalized_37_256_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
   {
     const int i0 = (int)blockIdx.x;
-    float* const b2_t = (float*)(shared + 128);
+    float b2_t[4];
     float v0 = 0.0f;
     float v0_part = 0.0f;
-    for (int i1 = lane; i1 < 256; i1 += 256) {
-      v0_part = v0_part + b0_x[i0 * 256 + i1];
+    for (int i1_first = lane * 4; i1_first < 256; i1_first += 256) {
+      const Pack<float, 4> pack0 = load_pack<float, 4>(b0_x + i0 * 256 + i1_first);
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        v0_part = v0_part + pack0.at[u];
+      }
     }
-    combine_warp<Sum, 256>(v0_part, (float*)(shared + turn * 64));
+    combine_warp<Sum, 64>(v0_part, (float*)(shared + turn * 16));
     __syncthreads();
-    v0 = Sum::of(v0, combine_slots<Sum, 256>((float*)(shared + turn * 64)));
+    v0 = Sum::of(v0, combine_slots<Sum, 64>((float*)(shared + turn * 16)));
     turn = 1 - turn;
     const float v1 = v0 / 256.0f;
     float v2 = 0.0f;
     float v2_part = 0.0f;
-    for (int i1 = lane; i1 < 256; i1 += 256) {
-      const float v4 = b0_x[i0 * 256 + i1] - v1;
-      b2_t[i1] = v4;
-      v2_part = v2_part + (v4 * v4);
+    #pragma unroll
+    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
+      const int i1_first = lane * 4 + turn_1 * 256;
+      const Pack<float, 4> pack1 = load_pack<float, 4>(b0_x + i0 * 256 + i1_first);
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        const float v4 = pack1.at[u] - v1;
+        b2_t[turn_1 * 4 + u] = v4;
+        v2_part = v2_part + (v4 * v4);
+      }
     }
-    combine_warp<Sum, 256>(v2_part, (float*)(shared + turn * 64));
+    combine_warp<Sum, 64>(v2_part, (float*)(shared + turn * 16));
     __syncthreads();
-    v2 = Sum::of(v2, combine_slots<Sum, 256>((float*)(shared + turn * 64)));
+    v2 = Sum::of(v2, combine_slots<Sum, 64>((float*)(shared + turn * 16)));
     turn = 1 - turn;
     const float v3 = 1.0f / sqrtf(((v2 / 256.0f) + 0.001f));
-    for (int i1 = lane; i1 < 256; i1 += 256) {
-      b1_y[i0 * 256 + i1] = b2_t[i1] * v3;
+    #pragma unroll
+    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
+      const int i1_first = lane * 4 + turn_1 * 256;
+      Pack<float, 4> pack2;
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        pack2.at[u] = b2_t[turn_1 * 4 + u] * v3;
+      }
+      store_pack<float, 4>(b1_y + i0 * 256 + i1_first, pack2);
     }
   }
 }

@@ -1,11 +1,10 @@
-// normalized_40_17_0: 10 × 128 threads, 320 bytes shared
+// normalized_40_17_0: 10 × 128 threads, 0 bytes shared
 extern "C" __global__ void __launch_bounds__(128) normalized_40_17_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
-  extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x % 32;
   const unsigned mask = 0xffffffffu;
   {
     const int i0 = (int)blockIdx.x * 4 + (int)threadIdx.x / 32;
-    float* const b2_t = (float*)(shared + 0 + (int)threadIdx.x / 32 * 80);
+    float b2_t[1];
     float v0 = 0.0f;
     float v0_part = 0.0f;
     for (int i1 = lane; i1 < 17; i1 += 32) {
@@ -15,15 +14,21 @@ extern "C" __global__ void __launch_bounds__(128) normalized_40_17_0(const float
     const float v1 = v0 / 17.0f;
     float v2 = 0.0f;
     float v2_part = 0.0f;
-    for (int i1 = lane; i1 < 17; i1 += 32) {
+    #pragma unroll
+    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
+      const int i1 = lane + turn_1 * 32;
+      if (i1 >= 17) continue;
       const float v4 = b0_x[i0 * 17 + i1] - v1;
-      b2_t[i1] = v4;
+      b2_t[turn_1] = v4;
       v2_part = v2_part + (v4 * v4);
     }
     v2 = Sum::of(v2, combine_lanes<Sum, 32>(v2_part, mask));
     const float v3 = 1.0f / sqrtf(((v2 / 17.0f) + 0.001f));
-    for (int i1 = lane; i1 < 17; i1 += 32) {
-      b1_y[i0 * 17 + i1] = b2_t[i1] * v3;
+    #pragma unroll
+    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
+      const int i1 = lane + turn_1 * 32;
+      if (i1 >= 17) continue;
+      b1_y[i0 * 17 + i1] = b2_t[turn_1] * v3;
     }
   }
 }

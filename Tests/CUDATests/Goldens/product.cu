@@ -6,7 +6,7 @@ extern "C" __global__ void __launch_bounds__(256) product_0(const float* __restr
   {
     const int i0 = (int)blockIdx.x / 2;
     product_tile<64, 64, 16, 4, 4, false, 256>(
-        (float*)(shared + 0), tile, 70, 33, 45,
+        shared + 0, tile, 70, 33, 45,
         matrix(b0_x, 45, 1),
         matrix(b1_x, 33, 1),
         matrix(b2_y, 33, 1));

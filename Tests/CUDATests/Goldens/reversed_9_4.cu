@@ -1,17 +1,24 @@
-// reversed_9_4_0: 1 × 64 threads, 256 bytes shared
-extern "C" __global__ void __launch_bounds__(64) reversed_9_4_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
-  extern __shared__ __align__(16) unsigned char shared[];
-  const int lane = threadIdx.x % 4;
-  const unsigned mask = 15u << threadIdx.x % 32 / 4 * 4;
-  const int i0 = (int)blockIdx.x * 16 + (int)threadIdx.x / 4;
+// reversed_9_4_0: 1 × 32 threads, 0 bytes shared
+extern "C" __global__ void __launch_bounds__(32) reversed_9_4_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
+  const int i0 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i0 < 9) {
-    float* const b2_t = (float*)(shared + 0 + (int)threadIdx.x / 4 * 16);
-    for (int i1 = lane; i1 < 4; i1 += 4) {
-      b2_t[i1] = b0_x[i0 * 4 + i1];
+    float b2_t[4];
+    for (int i1_first = 0; i1_first < 4; i1_first += 4) {
+      const Pack<float, 4> pack0 = load_pack<float, 4>(b0_x + i0 * 4 + i1_first);
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        b2_t[i1] = pack0.at[u];
+      }
     }
-    __syncwarp(mask);
-    for (int i1 = lane; i1 < 4; i1 += 4) {
-      b1_y[i0 * 4 + i1] = b2_t[-i1 + 3] * b2_t[i1];
+    for (int i1_first = 0; i1_first < 4; i1_first += 4) {
+      Pack<float, 4> pack1;
+      #pragma unroll
+      for (int u = 0; u < 4; u++) {
+        const int i1 = i1_first + u;
+        pack1.at[u] = b2_t[-i1 + 3] * b2_t[i1];
+      }
+      store_pack<float, 4>(b1_y + i0 * 4 + i1_first, pack1);
     }
   }
 }

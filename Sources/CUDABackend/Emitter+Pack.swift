@@ -1,0 +1,105 @@
+import IR
+
+extension StageEmitter {
+  /// A vector loop in which a thread does several neighbouring lanes at a time:
+  ///
+  ///     for (int i1_first = lane * 4; i1_first < 512; i1_first += 1024) {
+  ///       const Pack<float, 4> pack0 = load_pack<float, 4>(b0_x + i1_first);
+  ///       Pack<float, 4> pack1;
+  ///       for (int u = 0; u < 4; u++) { const int i1 = i1_first + u; … pack1.at[u] = pack0.at[u] * v0; }
+  ///       store_pack<float, 4>(b1_y + i1_first, pack1);
+  ///     }
+  ///
+  /// Where locals live in registers, the turns are counted, and unrolled.
+  mutating func write(_ loop: Loop, as pack: ThreadMapping.LanePack) throws(Violation) {
+    let (lane, width) = (loop.variable, pack.width)
+    let (counter, type) = (name(lane), counterType(lane))
+    let first = width == 1 ? counter : "\(counter)_first"
+    let thread = mapping.team > 1 ? "lane" : "0"
+    let start = width == 1 || thread == "0" ? thread : "\(thread) * \(width)"
+    let stride = mapping.team * width
+    if let turns = pack.turns {
+      write("#pragma unroll")
+      write("for (int turn_\(lane.id) = 0; turn_\(lane.id) < \(turns); turn_\(lane.id)++) {")
+      indent += 1
+      write("const \(type) \(first) = \(start) + turn_\(lane.id) * \(stride);")
+      if !lane.extent.isMultiple(of: stride) { write("if (\(first) >= \(lane.extent)) continue;") }
+    } else {
+      write("for (\(type) \(first) = \(start); \(first) < \(lane.extent); \(first) += \(stride)) {")
+      indent += 1
+    }
+    if width == 1 {
+      try writeLanes(of: loop, width: 1)
+    } else {
+      if !pack.loads.isEmpty || !pack.stores.isEmpty { firstLane = lane }
+      var names: [ThreadMapping.LanePack.Access: String] = [:]
+      for access in pack.loads {
+        let (type, name) = (packType(access, width), "pack\(packCount)")
+        packCount += 1
+        write("const \(type) \(name) = load_pack<\(packParameters(access, width))>(\(try address(access)));")
+        names[access] = name
+      }
+      var stored: [(access: ThreadMapping.LanePack.Access, name: String)] = []
+      for access in pack.stores {
+        stored.append((access, "pack\(packCount)"))
+        packCount += 1
+        write("\(packType(access, width)) \(stored[stored.count - 1].name);")
+      }
+      firstLane = nil
+      write("#pragma unroll")
+      write("for (int u = 0; u < \(width); u++) {")
+      indent += 1
+      write("const \(type) \(counter) = \(first) + u;")
+      packedLoads = names
+      packedStores = Dictionary(uniqueKeysWithValues: stored.map { ($0.access, $0.name) })
+      try writeLanes(of: loop, width: width)
+      (packedLoads, packedStores) = ([:], [:])
+      indent -= 1
+      write("}")
+      firstLane = lane
+      for (access, name) in stored {
+        write("store_pack<\(packParameters(access, width))>(\(try address(access)), \(name));")
+      }
+      firstLane = nil
+    }
+    indent -= 1
+    write("}")
+  }
+
+  private mutating func writeLanes(of loop: Loop, width: Int) throws(Violation) {
+    ownElement = width == 1 ? "turn_\(loop.variable.id)" : "turn_\(loop.variable.id) * \(width) + u"
+    ownLane = loop.variable
+    isInLane = true
+    if let limit = loop.limit {
+      write("if (\(name(loop.variable)) < \(try index(limit))) {")
+      try writeBlock(loop.body)
+    } else {
+      try write(loop.body)
+    }
+    isInLane = false
+    ownLane = nil
+  }
+
+  /// The place of an element in memory, in a pack or in registers.
+  mutating func place(_ buffer: BufferID, _ position: Position, isStore: Bool = false) throws(Violation) -> String {
+    let access = ThreadMapping.LanePack.Access(buffer, at: position)
+    if let pack = isStore ? packedStores[access] : packedLoads[access] { return "\(pack).at[u]" }
+    if case .registers(let planes, let turns, let width)? = mapping.places[buffer] {
+      guard let lane = ownLane, let start = (position + Position(lane) * -1).asConstant, let plane = planes.firstIndex(of: start)
+      else { throw "a local in registers is touched outside its lanes" }
+      let before = plane * turns * width
+      return "\(name(buffer))[\(before == 0 ? "" : "\(before) + ")\(ownElement)]"
+    }
+    return "\(use(buffer))[\(try index(position))]"
+  }
+
+  private func packParameters(_ access: ThreadMapping.LanePack.Access, _ width: Int) -> String {
+    "\(storage(kernel.buffers[access.buffer.index].dtype)), \(width)"
+  }
+  private func packType(_ access: ThreadMapping.LanePack.Access, _ width: Int) -> String {
+    "Pack<\(packParameters(access, width))>"
+  }
+  private mutating func address(_ access: ThreadMapping.LanePack.Access) throws(Violation) -> String {
+    "\(use(access.buffer)) + \(try index(access.position))"
+  }
+}

@@ -1,0 +1,76 @@
+import IR
+
+/// How much of a multiprocessor the blocks of a stage can fill at once, by an estimate of what a block needs.
+struct Occupancy {
+  /// Registers of a thread: those of its values, and some for addresses and counters.
+  let registers: Int
+  /// Blocks that are resident at once.
+  let blocks: Int
+  let threads: Int
+
+  init(of stage: ThreadMapping.Stage, body: [Statement], of kernel: Kernel, within limits: ThreadLimits) {
+    var values = Occupancy.peak(of: body)
+    for place in stage.places.values {
+      if case .registers(let planes, let turns, let width) = place { values += planes.count * turns * width }
+    }
+    for (id, place) in stage.places where place == .thread { values += (kernel.buffers[id.index].bytes + 3) / 4 }
+    // A pack is in registers while its lanes are computed.
+    values += stage.packs.values.map { ($0.loads.count + $0.stores.count) * $0.width }.max() ?? 0
+    values += stage.tiles.values.map(Occupancy.registers).max() ?? 0
+    registers = min(255, 24 + values)
+    let perBlock = (stage.threads + 31) / 32 * 32
+    let byRegisters = limits.registersOfMultiprocessor / (registers * perBlock)
+    // The driver keeps 1 KiB of each block's shared memory for itself.
+    let byShared = limits.sharedOfMultiprocessor / (stage.sharedBytes + 1024)
+    blocks = max(1, min(limits.threadsOfMultiprocessor / perBlock, 32, byRegisters, byShared))
+    threads = blocks * stage.threads
+  }
+
+  /// Results and factors that a thread holds.
+  private static func registers(of tile: ThreadMapping.ProductTile) -> Int {
+    switch tile.unit {
+    case .thread: tile.unitRows * tile.unitColumns + tile.unitRows + tile.unitColumns
+    case .bf16, .f16, .tf32: tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2
+    }
+  }
+
+  /// The most values that live at once in a block and those inside it: each until its last use.
+  private static func peak(of body: [Statement]) -> Int {
+    var lastUse: [Variable: Int] = [:]
+    for (place, statement) in body.enumerated() { forEachUse(in: statement) { lastUse[$0] = place } }
+    var (live, peak) = (Set<Variable>(), 0)
+    for (place, statement) in body.enumerated() {
+      switch statement {
+      case .define(let variable, _), .accumulator(let variable, _): live.insert(variable)
+      case .loop(let loop): peak = max(peak, live.count + Occupancy.peak(of: loop.body))
+      case .conditional(_, let inner): peak = max(peak, live.count + Occupancy.peak(of: inner))
+      case .accumulate, .store, .product: break
+      }
+      peak = max(peak, live.count)
+      live = live.filter { (lastUse[$0] ?? -1) > place }
+    }
+    return peak
+  }
+
+  private static func forEachUse(in statement: Statement, _ body: (Variable) -> Void) {
+    switch statement {
+    case .define(_, let scalar): scalar.forEachVariable(body)
+    case .accumulator: break
+    case .accumulate(let variable, _, let scalar):
+      body(variable)
+      scalar.forEachVariable(body)
+    case .store(_, let position, let scalar):
+      position.variables.forEach(body)
+      scalar.forEachVariable(body)
+    case .loop(let loop):
+      loop.limit?.variables.forEach(body)
+      for inner in loop.body { forEachUse(in: inner, body) }
+    case .conditional(let condition, let inner):
+      condition.forEachVariable(body)
+      for inner in inner { forEachUse(in: inner, body) }
+    case .product(let product):
+      let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
+      for position in [product.a.offset, product.b.offset, product.c.offset] + limits { position.variables.forEach(body) }
+    }
+  }
+}
