@@ -125,6 +125,12 @@ import Testing
     _ = try scratch.file("out/runs/plan.json", Array(plan.json.text().utf8))
     let other = Reproduction(try experiment(), options(scratch.path("out")), output: TinyModel.silent, status: TinyModel.silent)
     #expect(complaint { _ = try other.run() }.contains("holds the experiment 'x'"))
+    plan.experiment = "tiny"
+    _ = try scratch.file("out/runs/plan.json", Array(plan.json.text().utf8))
+    var options = options(scratch.path("out"))
+    options.steps = 12
+    let longer = Reproduction(try experiment(), options, output: TinyModel.silent, status: TinyModel.silent)
+    #expect(complaint { _ = try longer.run() }.contains("was begun with 1000 steps a run"))
   }
 
   @Test("verdicts follow from differences seed by seed")
