@@ -5,18 +5,24 @@ import IR
 /// Elements a tensor may have: offsets, byte counts and positions computed from them stay far from overflow.
 let largestCount = 1 << 46
 
-/// The type, if a tensor of it can exist: no negative axis, not too many elements.
+/// The type, if a tensor of it can exist: no negative axis, not too many elements; of a row-sparse one neither in the table
+/// nor in the rows.
 func checked(_ type: TensorType) throws(Violation) -> TensorType {
+  try require((type.rows ?? 0) >= 0, "\(type) cannot have \(type.rows ?? 0) rows")
+  try expectFew(type.shape, in: type)
+  if let rows = type.rows { try expectFew([rows] + type.shape.dropFirst(), in: type) }
+  return type
+}
+
+private func expectFew(_ shape: [Int], in type: TensorType) throws(Violation) {
   // Axes of size 0 are left out, so that strides and partial products do not overflow either.
-  var count = max(1, type.rows ?? 1)
-  for extent in type.shape {
+  var count = 1
+  for extent in shape {
     try require(extent >= 0, "an axis cannot have \(extent) elements")
     let (product, overflow) = count.multipliedReportingOverflow(by: max(1, extent))
     try require(!overflow && product <= largestCount, "\(type) has too many elements")
     count = product
   }
-  try require((type.rows ?? 0) >= 0, "\(type) cannot have \(type.rows ?? 0) rows")
-  return type
 }
 
 /// Holds operands to a list of roles: as many, and each dense.
