@@ -147,7 +147,7 @@ import Testing
 extension Module {
   /// The functions that are not regions of others.
   var entries: [Function] {
-    let called = Set(functions.flatMap { $0.operations.compactMap { ($0.op as? Region)?.callee } })
+    let called = regionNames
     return functions.filter { !called.contains($0.name) }
   }
 }

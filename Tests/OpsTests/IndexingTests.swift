@@ -54,4 +54,11 @@ import Testing
     let error = #expect(throws: Violation.self) { try Contract(equation).infer([.f32(2, 3), .f32(4, 5)]) }
     #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
   }
+
+  @Test("a row-sparse gradient of a table of billions is no more than its rows")
+  func manyRows() throws {
+    let types: [TensorType] = [.i64(1 << 20), TensorType(.bf16, [1 << 20, 128])]
+    #expect(try MakeRows(rows: 1 << 26).infer(types)[0].rows == 1 << 20)
+    #expect(throws: Violation.self) { try MakeRows(rows: 1 << 40).infer(types) }
+  }
 }

@@ -15,7 +15,9 @@ extension Pass {
   /// A row-wise chain moves its inputs and its results once, however many operations it has.
   public static let fuseRows = Pass("fuse-rows", module: { (module, context) throws(Diagnostic) in
     var made: [Function] = []
-    for index in module.functions.indices {
+    // A region that is there already is one kernel as it is.
+    let regions = module.regionNames
+    for index in module.functions.indices where !regions.contains(module.functions[index].name) {
       let function = module.functions[index]
       guard !function.operations.contains(where: { $0.op is Region || $0.op is Launch }) else { continue }
       var clusters = RowClusters(function, context: &context)

@@ -13,7 +13,7 @@ extension Pass {
   /// Reshapes stay: they are other names for the same memory.
   public static let lowerToKernels = Pass("lower-to-kernels", isRequired: true, module: { (module, context) throws(Diagnostic) in
     var kernels = KernelTable(module.kernels)
-    let regions = Set(module.functions.flatMap { $0.operations.compactMap { ($0.op as? Region)?.callee } })
+    let regions = module.regionNames
     for index in module.functions.indices where !regions.contains(module.functions[index].name) {
       var lowering = FunctionLowering(module, module.functions[index], kernels)
       try lowering.run(&context)

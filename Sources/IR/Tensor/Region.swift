@@ -79,3 +79,10 @@ extension TensorType: Codable {
     try fields.encodeIfPresent(rows, forKey: .rows)
   }
 }
+
+extension Module {
+  /// Names of the functions that are regions of others.
+  public var regionNames: Set<String> {
+    Set(functions.flatMap { $0.operations.compactMap { ($0.op as? Region)?.callee } })
+  }
+}
