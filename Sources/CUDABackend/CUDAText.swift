@@ -30,6 +30,30 @@ public struct CUDAText: Hashable, Sendable {
   }
 }
 
+/// Where the buffers of a kernel, locals aside, and the scratch memory stand on a device.
+struct DevicePlaces {
+  private var buffers: [Int: UInt64] = [:]
+  private let scratch: UInt64
+
+  /// - Parameter addresses: those of inputs, outputs and workspace in the kernel's order.
+  init(of kernel: Kernel, at addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
+    let passed = kernel.buffers.indices.filter { kernel.buffers[$0].role != .local }
+    guard addresses.count == passed.count else {
+      throw Diagnostic("kernel '\(kernel.name)' takes \(passed.count) buffers, got \(addresses.count)")
+    }
+    for (buffer, address) in zip(passed, addresses) { buffers[buffer] = address }
+    self.scratch = scratch
+  }
+
+  subscript(buffer: BufferID) -> UInt64 { buffers[buffer.index] ?? 0 }
+  subscript(argument: CUDAText.Argument) -> UInt64 {
+    switch argument {
+    case .buffer(let id): self[id]
+    case .scratch: scratch
+    }
+  }
+}
+
 /// Kernels as one text that NVRTC compiles.
 public struct CUDAProgram: Hashable, Sendable {
   public private(set) var kernels: [CUDAText] = []
@@ -41,6 +65,28 @@ public struct CUDAProgram: Hashable, Sendable {
     }
   }
 
+  /// Bytes of global memory that launches need besides the buffers of their kernels, one after the other.
+  public var scratchBytes: Int { kernels.map(\.scratchBytes).max() ?? 0 }
+
   /// The whole text.
-  public var text: String { deviceLibrary + kernels.map { "\n" + $0.functions }.joined() }
+  public var text: String { text(of: kernels.indices) }
+
+  /// The kernels in pieces that are compiled each by itself: a piece ends where it has `bytes` of text.
+  func pieces(of bytes: Int) -> [Range<Int>] {
+    var pieces: [Range<Int>] = []
+    var (first, count) = (0, 0)
+    for (number, kernel) in kernels.enumerated() {
+      count += kernel.functions.utf8.count
+      if count >= bytes || number == kernels.count - 1 {
+        pieces.append(first..<number + 1)
+        (first, count) = (number + 1, 0)
+      }
+    }
+    return pieces
+  }
+
+  /// The text of some kernels, which compiles by itself.
+  public func text(of numbers: Range<Int>) -> String {
+    deviceLibrary + kernels[numbers].map { "\n" + $0.functions }.joined()
+  }
 }

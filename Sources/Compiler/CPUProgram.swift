@@ -9,7 +9,7 @@
   ///
   /// Parameters and results have fixed places in one arena: write the parameters, `run`, read the results. A donated
   /// parameter holds its new value after the run. After the first run nothing is allocated.
-  public final class CPUProgram: Executable {
+  public final class CPUProgram: LoweredExecutable {
     public let program: LoweredProgram
     /// What compiling took: passes, then machine code.
     public let passSeconds: Double

@@ -34,8 +34,11 @@ public func lower(
   let reports = try manager.run(on: &module)
   guard let lowered = module.function(named: entry) else { throw Diagnostic("the passes lost @\(entry)") }
   let plan = try MemoryPlan(lowered, in: module)
-  return LoweredProgram(
-    source: try withoutRows(function), module: module, function: lowered, plan: plan, reports: reports, seconds: (clock.now - start).inSeconds)
+  let program = LoweredProgram(
+    source: try withoutRows(function), module: module, function: lowered, plan: plan, reports: reports,
+    seconds: (clock.now - start).inSeconds)
+  options.inspect?(program)
+  return program
 }
 
 /// The function with nothing but ordinary tensors as parameters and results.

@@ -17,6 +17,20 @@ public protocol Executable: AnyObject {
   func result(_ number: Int) throws(Diagnostic) -> HostTensor
 }
 
+/// An executable that was brought through the passes and has memory of its own.
+public protocol LoweredExecutable: Executable {
+  var program: LoweredProgram { get }
+  /// Seconds of compiling: the passes, then machine code.
+  var passSeconds: Double { get }
+  var codeSeconds: Double { get }
+  /// Bytes of all the memory that runs need.
+  var plannedBytes: Int { get }
+  /// The part of them that runs have touched so far; `nil` where the system does not tell.
+  var usedBytes: Int? { get }
+  /// Runs the function once and gives the seconds each step took, with its kernel's name.
+  func profile() throws(Diagnostic) -> [(kernel: String, seconds: Double)]
+}
+
 extension Executable {
   public func parameterNumber(_ name: String) -> Int? {
     function.parameters.firstIndex { function.name(of: $0) == name }
@@ -58,15 +72,17 @@ public func compile(
   _ module: Module, entry: String, for target: CompileTarget, options: CompileOptions = CompileOptions()
 ) throws(Diagnostic) -> any Executable {
   guard let function = module.function(named: entry) else { throw Diagnostic("there is no function @\(entry)") }
+  try target.checkAvailable()
   switch target {
   case .interpreter: return InterpretedProgram(module, try options.precision.applied(to: withoutRows(function)))
   case .cpu:
     #if LLVM
       return try CPUProgram(module, entry: entry, options: options)
     #else
-      throw Diagnostic("this build has no CPU backend: it was made without the package trait LLVM")
+      preconditionFailure("a target that is not available is refused")
     #endif
-  case .emulatedCUDA: return try EmulatedProgram(module, entry: entry, options: options)
+  case .cuda: return try DeviceProgram(onGPU: module, entry: entry, options: options)
+  case .emulatedCUDA: return try DeviceProgram(emulated: module, entry: entry, options: options)
   }
 }
 

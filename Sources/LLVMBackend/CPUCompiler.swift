@@ -73,8 +73,8 @@ public final class CPUCompiler: Sendable {
         missing.append(Job(key: key, code: KernelCode(kernel: kernel, target: target, symbol: "k" + key.prefix(24))))
       }
     }
-    for (job, object) in zip(missing, objects(missing)) {
-      let made = try object.get()
+    let objects = try pool.map(missing) { (job) throws(Diagnostic) in try self.object(job) }
+    for (job, made) in zip(missing, objects) {
       if made.isFromDisk { state.statistics.cacheHits += 1 } else { state.statistics.compiled += 1 }
       let functions = try code.link(made.bytes, job.code.symbols())
       state.stages[job.key] = zip(try job.code.stages(), functions).map { loop, function in
@@ -102,29 +102,12 @@ public final class CPUCompiler: Sendable {
     let isFromDisk: Bool
   }
 
-  /// The objects of all jobs, from the disk or from LLVM, several at a time.
-  private func objects(_ jobs: [Job]) -> [Result<Made, Diagnostic>] {
-    let next = Atomic(0)
-    let results = Mutex([Result<Made, Diagnostic>?](repeating: nil, count: jobs.count))
-    // Each thread takes the next job when it is done with one: kernels differ a lot in size.
-    pool.parallel(min(pool.threads, jobs.count)) { _, _, _ in
-      while true {
-        let number = next.add(1, ordering: .relaxed).oldValue
-        if number >= jobs.count { return }
-        let result = self.object(jobs[number])
-        results.withLock { $0[number] = result }
-      }
-    }
-    return results.withLock { $0.compactMap { $0 } }
-  }
-
-  private func object(_ job: Job) -> Result<Made, Diagnostic> {
-    if let object = cache?.object(job.key) { return .success(Made(bytes: object, isFromDisk: true)) }
-    return Result { () throws(Diagnostic) in
-      let object = try job.code.object()
-      self.cache?.keep(object, job.key)
-      return Made(bytes: object, isFromDisk: false)
-    }
+  /// The object of a job, from the disk or from LLVM.
+  private func object(_ job: Job) throws(Diagnostic) -> Made {
+    if let object = cache?.object(job.key) { return Made(bytes: object, isFromDisk: true) }
+    let object = try job.code.object()
+    cache?.keep(object, job.key)
+    return Made(bytes: object, isFromDisk: false)
   }
 
   private func key(_ kernel: Kernel) -> String {

@@ -1,6 +1,7 @@
 import CRuntime
 import Foundation
 import IR
+import Synchronization
 
 /// A fixed set of threads that share the iterations of parallel loops.
 ///
@@ -50,6 +51,29 @@ public final class ThreadPool: @unchecked Sendable {
           }, job)
       }
     }
+  }
+
+  /// What `transform` makes of each item, in order. A thread takes the next item when it is done with one, so that
+  /// items may differ in size. Throws the first item's error that has one.
+  public func map<Item: Sendable, Made: Sendable, Failure: Error>(
+    _ items: [Item], _ transform: @Sendable (Item) throws(Failure) -> Made
+  ) throws(Failure) -> [Made] {
+    let next = Atomic(0)
+    let results = Mutex([Result<Made, Failure>?](repeating: nil, count: items.count))
+    parallel(min(threads, items.count)) { _, _, _ in
+      while true {
+        let number = next.add(1, ordering: .relaxed).oldValue
+        if number >= items.count { return }
+        let result = Result { () throws(Failure) in try transform(items[number]) }
+        results.withLock { $0[number] = result }
+      }
+    }
+    var made: [Made] = []
+    for result in results.withLock({ $0 }) {
+      guard let result else { preconditionFailure("every item has a result") }
+      made.append(try result.get())
+    }
+    return made
   }
 
   private struct Job {

@@ -44,7 +44,7 @@ struct Show: ParsableCommand {
         + module.kernels.map { "@\($0.name): \($0.cost)\n" }.joined()
     case .threads: return try mapped(kernels(of: module)).map { $0.mapping.text(for: $0.kernel) }.joined(separator: "\n")
     case .cuda:
-      let program = try mapped(kernels(of: module).map { expandMath($0) })
+      let program = try mapped(kernels(of: module))
       return try describing(nil) { () throws(Violation) in try CUDAProgram(program) }.text
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }

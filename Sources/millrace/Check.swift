@@ -13,17 +13,17 @@ struct Check: ParsableCommand {
 
   @Argument(help: "Case files, or folders of them.")
   var cases: [String]
-  @Option(help: "What runs the programs: \(CompileTarget.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var backend: CompileTarget = .cpu
   @Option(help: ArgumentHelp("Write every result to this folder.", valueName: "folder"))
   var results: String?
   @Option(help: ArgumentHelp("Only cases whose name begins with one of these, separated by commas.", valueName: "names"))
   var only: String?
   @Flag(help: "Print every tensor, not only those that fail.")
   var verbose = false
+  @OptionGroup var machine: MachineOptions
 
   func run() throws {
-    let runner = CaseRunner(backend)
+    try machine.backend.checkAvailable()
+    let runner = CaseRunner(machine.backend, options: machine.compileOptions)
     if let results { try makeFolder(results) }
     let prefixes = only?.split(separator: ",").map(String.init) ?? [""]
     var (passed, failed) = (0, 0)

@@ -7,7 +7,7 @@ import IR
   static let configuration = CommandConfiguration(
     commandName: "millrace", abstract: "Train, sample, run and check models.",
     subcommands: [
-      Train.self, Sample.self, Run.self, Check.self, LearnTokenizer.self, DemoCommand.self, Reproduce.self,
+      Train.self, Sample.self, Run.self, Check.self, LearnTokenizer.self, DemoCommand.self, Reproduce.self, Devices.self,
     ])
 
   /// Prints what is wrong as the compiler does, and ends with a code that says so.

@@ -9,11 +9,40 @@ struct MachineOptions: ParsableArguments {
   @Option(help: "Threads that run kernels (default: MILLRACE_THREADS, or all cores). Results do not depend on it.")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp("cuda: the memory a program may take, such as 6GB or 512MiB (default: all that is free).", valueName: "bytes"))
+  var deviceMemoryLimit: ByteCount?
+  @Flag(help: "cuda: wait after every launch, so that a fault is told with its kernel and model line.")
+  var checkLaunches = false
+
   func validate() throws {
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads wants 1 to 1024, got \(threads)") }
   }
 
-  var compileOptions: CompileOptions { CompileOptions(threads: threads) }
+  var compileOptions: CompileOptions {
+    CompileOptions(threads: threads, deviceMemoryLimit: deviceMemoryLimit?.bytes, checksLaunches: checkLaunches)
+  }
+}
+
+/// An amount of memory: `6GB`, `512MiB`, `1000000`.
+struct ByteCount: ExpressibleByArgument {
+  let bytes: Int
+
+  private static let units: [(name: String, bytes: Int)] = [
+    ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1),
+    ("", 1),
+  ]
+
+  init?(argument: String) {
+    for unit in Self.units where argument.hasSuffix(unit.name) {
+      guard let value = Double(argument.dropLast(unit.name.count)), value >= 0, value * Double(unit.bytes) < 1e15 else {
+        return nil
+      }
+      bytes = Int(value * Double(unit.bytes))
+      return
+    }
+    return nil
+  }
 }
 
 /// Throws a usage error unless an option's value is within limits.

@@ -3,6 +3,7 @@ import Foundation
 import IR
 import Passes
 import Runtime
+import Training
 
 /// Compiles workloads and times them.
 struct Bench {
@@ -43,23 +44,27 @@ struct Bench {
     if let outputs { try TensorFile.write(found, to: outputs) }
 
     for _ in 0..<2 { try run() }
-    let timings = try Timings(repetitions: repetitions, seconds: seconds, run)
+    let timings: Timings
+    if let program = executable as? DeviceProgram {
+      let times = try DeviceClock(program.queue).timings(repetitions: repetitions, seconds: seconds, run)
+      timings = Timings(wall: times.device, processor: times.processor)
+    } else {
+      timings = try Timings(repetitions: repetitions, seconds: seconds, run)
+    }
     let peak = ProcessUsage.peakBytes
     var measurement = Measurement(
       name: workload.name, timings: timings, leastBytes: program.leastBytes,
       operations: Module(functions: [program.function]).cost(of: program.function).flops, traceSeconds: traceSeconds,
       coldSeconds: coldSeconds, peakBytes: peak, checksums: found.mapValues { $0.doubles.reduce(0, +) })
-    #if LLVM
-      if let compiled = executable as? CPUProgram {
-        measurement.plannedBytes = compiled.plannedBytes
-        measurement.usedBytes = compiled.usedBytes
-        measurement.movedBytes = compiled.program.module.cost(of: compiled.program.function).bytes
-        measurement.launches = compiled.program.plan.steps.count
-        measurement.kernels = compiled.program.module.kernels.count
-        if profiles { measurement.profile = KernelTime.all(of: compiled) }
-        measurement.cachedSeconds = try build().1
-      }
-    #endif
+    if let compiled = executable as? any LoweredExecutable {
+      measurement.plannedBytes = compiled.plannedBytes
+      measurement.usedBytes = compiled.usedBytes
+      measurement.movedBytes = compiled.program.module.cost(of: compiled.program.function).bytes
+      measurement.launches = compiled.program.plan.steps.count
+      measurement.kernels = compiled.program.module.kernels.count
+      if profiles { measurement.profile = try KernelTime.all(of: compiled) }
+      measurement.cachedSeconds = try build().1
+    }
     return measurement
   }
 

@@ -1,5 +1,6 @@
 import Compiler
 import IR
+import Training
 
 /// The seconds that runs of a program took.
 struct Timings {
@@ -77,19 +78,17 @@ struct KernelTime {
   let seconds: Double
 }
 
-#if LLVM
-  extension KernelTime {
-    /// The kernels of a program, the longest first; each launch counts with the shortest of some runs.
-    static func all(of program: CPUProgram) -> [KernelTime] {
-      var shortest = program.profile()
-      for _ in 0..<4 {
-        for (number, step) in program.profile().enumerated() {
-          shortest[number].seconds = min(shortest[number].seconds, step.seconds)
-        }
+extension KernelTime {
+  /// The kernels of a program, the longest first; each launch counts with the shortest of some runs.
+  static func all(of program: any LoweredExecutable) throws(Diagnostic) -> [KernelTime] {
+    var shortest = try program.profile()
+    for _ in 0..<4 {
+      for (number, step) in try program.profile().enumerated() {
+        shortest[number].seconds = min(shortest[number].seconds, step.seconds)
       }
-      return Dictionary(grouping: shortest, by: \.kernel)
-        .map { KernelTime(kernel: $0, launches: $1.count, seconds: $1.reduce(0) { $0 + $1.seconds }) }
-        .sorted { ($1.seconds, $0.kernel) < ($0.seconds, $1.kernel) }
     }
+    return Dictionary(grouping: shortest, by: \.kernel)
+      .map { KernelTime(kernel: $0, launches: $1.count, seconds: $1.reduce(0) { $0 + $1.seconds }) }
+      .sorted { ($1.seconds, $0.kernel) < ($0.seconds, $1.kernel) }
   }
-#endif
+}

@@ -3,6 +3,7 @@ import Compiler
 import Foundation
 import IR
 import Runtime
+import Training
 
 /// `model-bench`: how fast compiled models run, and what they cost.
 @main struct ModelBench: ParsableCommand {
@@ -15,7 +16,8 @@ import Runtime
 
       Rates count the least work there is: every parameter and result moved once, and the operations of the program as \
       it was declared. They are held against the copy bandwidth and the speed of a large product, measured in this run. \
-      'moved' says how many times the least bytes the kernels read and write.
+      'moved' says how many times the least bytes the kernels read and write. On a GPU times are the GPU's own, of a whole \
+      run that finds none of its data in the cache.
       """)
 
   @Argument(help: "What to measure; everything if none is named.")
@@ -28,7 +30,7 @@ import Runtime
   var seconds = 2.0
   @Option(help: "Threads that run kernels; all cores if not given.")
   var threads: Int?
-  @Option(help: "What runs the programs: cpu, interpreter.")
+  @Option(help: "What runs the programs: \(CompileTarget.allCases.map(\.rawValue).joined(separator: ", ")).")
   var device = CompileTarget.cpu
   @Option(help: ArgumentHelp("Read parameters and inputs from a safetensors file.", valueName: "file"))
   var inputs: String?
@@ -59,7 +61,8 @@ import Runtime
     let threads = threads ?? ThreadPool.defaultThreads
     let bench = Bench(
       device: device, threads: threads, repetitions: repetitions, seconds: seconds, profiles: profile)
-    let limits = machine && device == .cpu ? try MachineLimits(threads: threads) : nil
+    try device.checkAvailable()
+    let limits = machine ? try MachineLimits(of: device, threads: threads) : nil
     var report = Report(device: device, threads: threads, limits: limits)
     if !json { print(report.header) }
     for workload in chosen {

@@ -2,6 +2,7 @@ import Compiler
 import Foundation
 import IR
 import Runtime
+import Training
 
 /// Measurements as people and as scripts read them.
 struct Report {

@@ -7,20 +7,11 @@ import Testing
 extension Trait where Self == ConditionTrait {
   /// Skips, aloud, where NVRTC is not installed.
   static var needsNVRTC: Self {
-    let missing = NVRTCTests.missing
-    return .enabled(if: missing == nil, "\(missing ?? "")")
+    .enabled(if: NVRTC.absence == nil, "\(NVRTC.absence ?? "")")
   }
 }
 
 @Suite("NVRTC") struct NVRTCTests {
-  /// Why there is no NVRTC.
-  static let missing: String? = {
-    do throws(Diagnostic) {
-      _ = try NVRTC.load()
-      return nil
-    } catch { return error.message }
-  }()
-
   /// Each set of samples, in all spreads, is one text, as a program's kernels are.
   static let sets: [(String, [Sample])] = [
     ("rows", Sample.rows), ("scalars", Sample.scalars), ("products", Sample.products), ("far", [far]),

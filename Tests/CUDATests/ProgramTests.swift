@@ -50,9 +50,8 @@ import Testing
       }
       let module = Module(functions: [function])
       let wanted = try Interpreter(module).run(function.name, inputs)
-      let program = try EmulatedProgram(module, entry: function.name)
       for order in [EmulatedCUDA.ThreadOrder.ascending, .descending] {
-        program.order = order
+        let program = try DeviceProgram(emulated: module, entry: function.name, order: order)
         for (number, input) in inputs.enumerated() { try program.write(HostTensor(input), to: number) }
         try program.run()
         for (number, wanted) in wanted.enumerated() {

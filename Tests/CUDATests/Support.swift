@@ -88,7 +88,10 @@ struct Sample: CustomTestStringConvertible {
     var table = memories
     let outputs = passed.indices.filter { passed[$0].role == .output }
     if let inPlace { table[outputs[inPlace.output]] = table[inPlace.input] }
-    try program.run(number, table, order: order)
+    let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(program.scratchBytes, 1), alignment: 64)
+    defer { scratch.deallocate() }
+    func address(_ memory: UnsafeMutableRawPointer) -> UInt64 { UInt64(UInt(bitPattern: memory)) }
+    try program.run(number, table.map(address), scratch: address(scratch), order: order)
     return zip(outputs, resultTypes).map { Literal($1, memory: table[$0]) }
   }
 }
@@ -102,7 +105,7 @@ extension Sample {
     var memories: [CUDAMemory] = []
     for buffer in passed {
       let memory = try CUDAMemory(bytes: buffer.bytes, on: device)
-      try memory.fill(with: 0xff, on: stream)
+      try stream.fill(memory, with: 0xff)
       if buffer.role == .input, let input = rest.next() {
         let bytes = input.memory
         try copy(bytes, to: memory, on: stream)
@@ -113,9 +116,11 @@ extension Sample {
     var addresses = memories.map(\.address)
     let outputs = passed.indices.filter { passed[$0].role == .output }
     if let inPlace { addresses[outputs[inPlace.output]] = addresses[inPlace.input] }
-    let graph = try stream.capture { () throws(Diagnostic) in try kernels.run(number, addresses, on: stream) }
+    let scratch = try CUDAMemory(bytes: kernels.scratchBytes, on: device)
+    func launch() throws(Diagnostic) { try kernels.run(number, addresses, scratch: scratch.address, on: stream) }
+    let graph = try stream.capture(launch)
     // What is updated in place can be run once only.
-    if inPlace == nil { try kernels.run(number, addresses, on: stream) }
+    if inPlace == nil { try launch() }
     try graph.launch(on: stream)
     try stream.synchronize()
     var results: [Literal] = []
@@ -124,7 +129,7 @@ extension Sample {
       let memory = isInPlace ? memories[inPlace?.input ?? 0] : memories[output]
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, memory.bytes), alignment: 64)
       defer { bytes.deallocate() }
-      try memory.copy(to: UnsafeMutableRawBufferPointer(rebasing: bytes[..<memory.bytes]), on: stream)
+      try stream.copy(from: memory.address, to: UnsafeMutableRawBufferPointer(rebasing: bytes[..<memory.bytes]))
       try stream.synchronize()
       if let base = bytes.baseAddress { results.append(Literal(type, memory: base)) }
     }
@@ -135,7 +140,7 @@ extension Sample {
     let host = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, bytes.count), alignment: 64)
     defer { host.deallocate() }
     host.copyBytes(from: bytes)
-    try memory.copy(from: UnsafeRawBufferPointer(rebasing: host[..<bytes.count]), on: stream)
+    try stream.copy(from: UnsafeRawBufferPointer(rebasing: host[..<bytes.count]), to: memory.address)
     try stream.synchronize()
   }
 }

@@ -34,7 +34,7 @@ import Testing
     #expect(try Module(parsing: text, ops: OpSet.table).text() == text)
   }
 
-  /// The interpreter and the CPU agree with what the file says.
+  /// The interpreter and the devices that are here agree with what the file says.
   private func checkRuns(_ file: TestFile, _ module: Module) throws {
     for text in file.runs {
       let line = try RunLine(text, in: module)
@@ -42,15 +42,31 @@ import Testing
       for (found, wanted) in zip(try Interpreter(module).run(line.function, line.arguments), line.results) {
         #expect(found.difference(from: wanted) <= tolerance, "\(text): got \(found.doubles)")
       }
-      #if LLVM
-        let program = try compile(module, entry: line.function.name, for: .cpu)
+      for target in [CompileTarget.cpu, .cuda] where target.isAvailable {
+        let program = try compile(module, entry: line.function.name, for: target)
         for (number, argument) in line.arguments.enumerated() { try program.write(HostTensor(argument), to: number) }
         try program.run()
         for (number, wanted) in line.results.enumerated() {
           let found = try program.result(number).literal
-          #expect(found.difference(from: wanted) <= max(tolerance, 1e-5), "\(text): on the CPU got \(found.doubles)")
+          #expect(found.difference(from: wanted) <= max(tolerance, 1e-5), "\(text): \(target) gives \(found.doubles)")
         }
-      #endif
+      }
+    }
+  }
+
+  @Test(
+    "NVRTC compiles what every example becomes", .enabled(if: NVRTC.absence == nil, "\(NVRTC.absence ?? "")"),
+    arguments: TestFile.paths.filter { $0.hasPrefix("ir-examples/") })
+  func compiles(path: String) throws {
+    let file = try TestFile(path: path)
+    let module = try ParsedModule(parsing: file.program, file: path, ops: OpSet.table).module
+    var programs = [try CUDAProgram(module.kernels.map { ($0, try mapToThreads($0)) })]
+    if module.kernels.isEmpty { programs = try module.entries.map { try lower(module, entry: $0.name).cuda() } }
+    for program in programs {
+      for architecture in NVRTC.Architecture.allCases {
+        let pieces = try CUDACompiler(for: architecture, threads: 1, effort: .least).compile(program)
+        #expect(pieces.flatMap(\.kernels).count == program.kernels.count)
+      }
     }
   }
 

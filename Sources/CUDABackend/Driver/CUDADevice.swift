@@ -18,6 +18,11 @@ public final class CUDADevice: @unchecked Sendable {
   private let device: CUDA.Device
   private let context: CUDA.Handle
 
+  /// The GPU that programs run on: the first that the driver finds, opened once. `CUDA_VISIBLE_DEVICES` says which.
+  public static func standard() throws(Diagnostic) -> CUDADevice { try first.get() }
+
+  private static let first = Result { () throws(Diagnostic) in try CUDADevice() }
+
   /// How many GPUs there are.
   public static func count() throws(Diagnostic) -> Int {
     let driver = try CUDA.load()
@@ -25,6 +30,13 @@ public final class CUDADevice: @unchecked Sendable {
     try driver.check(driver.deviceCount(&count), "count the GPUs")
     return Int(count)
   }
+
+  /// The CUDA version that the driver knows, such as 12040 for 12.4; `nil` without a driver.
+  public static let driverVersion: Int? = {
+    guard let driver = try? CUDA.load() else { return nil }
+    var version: Int32 = 0
+    return driver.driverVersion(&version) == 0 ? Int(version) : nil
+  }()
 
   /// GPU `number`, in the driver's order.
   public init(_ number: Int = 0) throws(Diagnostic) {

@@ -20,49 +20,6 @@ public final class CUDAMemory: @unchecked Sendable {
     // Freeing waits for the work that uses the memory.
     if (try? device.makeCurrent()) != nil { _ = device.driver.free(address) }
   }
-
-  /// Copies host bytes to `offset`, in the order of the stream; the host memory must stay until the stream got there.
-  public func copy(from host: UnsafeRawBufferPointer, at offset: Int = 0, on stream: CUDAStream) throws(Diagnostic) {
-    guard let base = host.baseAddress, !host.isEmpty else { return }
-    try check(offset, host.count)
-    try device.makeCurrent()
-    try device.driver.check(
-      device.driver.copyToDevice(address + UInt64(offset), base, host.count, stream.handle), "copy to \(device.name)")
-  }
-
-  /// Copies bytes at `offset` to the host, in the order of the stream; they are there when the stream got there.
-  public func copy(to host: UnsafeMutableRawBufferPointer, at offset: Int = 0, on stream: CUDAStream) throws(Diagnostic) {
-    guard let base = host.baseAddress, !host.isEmpty else { return }
-    try check(offset, host.count)
-    try device.makeCurrent()
-    try device.driver.check(
-      device.driver.copyToHost(base, address + UInt64(offset), host.count, stream.handle), "copy from \(device.name)")
-  }
-
-  /// Copies within the GPU.
-  public func copy(
-    from source: CUDAMemory, at sourceOffset: Int = 0, to offset: Int = 0, bytes: Int, on stream: CUDAStream
-  ) throws(Diagnostic) {
-    guard bytes > 0 else { return }
-    try source.check(sourceOffset, bytes)
-    try check(offset, bytes)
-    try device.makeCurrent()
-    let (from, to) = (source.address + UInt64(sourceOffset), address + UInt64(offset))
-    try device.driver.check(device.driver.copyOnDevice(to, from, bytes, stream.handle), "copy on \(device.name)")
-  }
-
-  /// Sets every byte.
-  public func fill(with byte: UInt8 = 0, on stream: CUDAStream) throws(Diagnostic) {
-    guard bytes > 0 else { return }
-    try device.makeCurrent()
-    try device.driver.check(device.driver.fill(address, byte, bytes, stream.handle), "fill memory of \(device.name)")
-  }
-
-  private func check(_ offset: Int, _ count: Int) throws(Diagnostic) {
-    guard offset >= 0, count >= 0, offset <= bytes - count else {
-      throw Diagnostic("bytes \(offset) ..< \(offset + count) of GPU memory of \(bytes) bytes")
-    }
-  }
 }
 
 /// Host memory that a GPU copies to and from at full speed, while the processor does something else.

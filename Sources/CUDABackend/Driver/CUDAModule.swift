@@ -25,6 +25,10 @@ public final class CUDAModule: @unchecked Sendable {
   public func function(_ name: String, sharedBytes: Int) throws(Diagnostic) -> CUDAFunction {
     try device.makeCurrent()
     let function = try device.driver.made("find \(name)") { device.driver.moduleFunction($0, handle, name) }
+    guard sharedBytes <= device.sharedBytesPerBlock else {
+      throw Diagnostic(
+        "\(name) wants \(sharedBytes) bytes of shared memory, \(device.name) has \(device.sharedBytesPerBlock) a block")
+    }
     // More than 48 KiB has to be asked for.
     if sharedBytes > 48 << 10 {
       let maximumSharedBytes: Int32 = 8

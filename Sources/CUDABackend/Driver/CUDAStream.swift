@@ -17,6 +17,35 @@ public final class CUDAStream: @unchecked Sendable {
     if (try? device.makeCurrent()) != nil { _ = device.driver.streamDestroy(handle) }
   }
 
+  /// Copies host bytes to the GPU, in the order of the stream; the host memory must stay until the stream got there.
+  public func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic) {
+    guard let base = host.baseAddress, !host.isEmpty else { return }
+    try device.makeCurrent()
+    try device.driver.check(device.driver.copyToDevice(address, base, host.count, handle), "copy to \(device.name)")
+  }
+
+  /// Copies bytes to the host, in the order of the stream; they are there when the stream got there.
+  public func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
+    guard let base = host.baseAddress, !host.isEmpty else { return }
+    try device.makeCurrent()
+    try device.driver.check(device.driver.copyToHost(base, address, host.count, handle), "copy from \(device.name)")
+  }
+
+  /// Copies within the GPU.
+  public func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
+    guard bytes > 0 else { return }
+    try device.makeCurrent()
+    try device.driver.check(device.driver.copyOnDevice(target, source, bytes, handle), "copy on \(device.name)")
+  }
+
+  /// Sets every byte of some memory.
+  public func fill(_ memory: CUDAMemory, with byte: UInt8) throws(Diagnostic) {
+    guard memory.bytes > 0 else { return }
+    try device.makeCurrent()
+    try device.driver.check(
+      device.driver.fill(memory.address, byte, memory.bytes, handle), "fill memory of \(device.name)")
+  }
+
   /// Waits until all is done that was put into the stream.
   public func synchronize() throws(Diagnostic) {
     try device.makeCurrent()

@@ -12,6 +12,9 @@ public struct NVRTC: Sendable {
     case sm90 = "sm_90"
   }
 
+  /// How much is done for fast code; little of it where only its correctness is of interest.
+  public enum Effort: Hashable, Sendable { case full, least }
+
   private typealias Program = OpaquePointer
   private typealias Version = @convention(c) (UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Int32>) -> Int32
   private typealias Create = @convention(c) (
@@ -46,6 +49,14 @@ public struct NVRTC: Sendable {
     return nvrtc
   }
 
+  /// Why there is no NVRTC here, in a sentence; `nil` where there is.
+  public static let absence: String? = {
+    do throws(Diagnostic) {
+      _ = try load()
+      return nil
+    } catch { return error.message }
+  }()
+
   private init?(_ library: DynamicLibrary) {
     guard let version = library.function("nvrtcVersion", as: Version.self),
       let create = library.function("nvrtcCreateProgram", as: Create.self),
@@ -70,7 +81,9 @@ public struct NVRTC: Sendable {
 
   /// Machine code for one kind of GPU. Products are not fused into sums where the text does not say so: the numbers are
   /// those of the CPU.
-  public func compile(_ text: String, for architecture: Architecture) throws(Diagnostic) -> [UInt8] {
+  public func compile(
+    _ text: String, for architecture: Architecture, _ effort: Effort = .full
+  ) throws(Diagnostic) -> [UInt8] {
     var program: Program?
     try check(create(&program, text, "emitted.cu", 0, nil, nil), "start")
     guard let program else { throw Diagnostic("libnvrtc gives no program") }
@@ -78,7 +91,9 @@ public struct NVRTC: Sendable {
       var ended: Program? = program
       _ = destroy(&ended)
     }
-    let options: [String] = ["--gpu-architecture=\(architecture.rawValue)", "--std=c++17", "--fmad=false"]
+    var options = ["--gpu-architecture=\(architecture.rawValue)", "--std=c++17", "--fmad=false"]
+    // NVRTC 12.8 and newer know the option.
+    if effort == .least, version >= (12, 8) { options.append("--Ofast-compile=min") }
     let copies: [UnsafePointer<CChar>?] = options.map { text in UnsafePointer(strdup(text)) }
     defer { for copy in copies { free(UnsafeMutablePointer(mutating: copy)) } }
     let result = compileFunction(program, Int32(copies.count), copies)

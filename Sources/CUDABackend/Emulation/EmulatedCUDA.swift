@@ -4,21 +4,13 @@ import Runtime
 
 /// Emitted CUDA text, run on this machine's processor under CUDA's execution model.
 ///
-/// It is for checking: every thread of every block runs, one after the other. A program is one translation unit for
-/// the C++ compiler, which takes seconds; the result is kept on disk.
-public final class EmulatedCUDA: @unchecked Sendable {
+/// It is for checking: every thread of every block runs, one after the other. The C++ compiler takes seconds for a
+/// program; it is given pieces of it, several at a time, and what it makes of them is kept on disk.
+public final class EmulatedCUDA: Sendable {
   public let program: CUDAProgram
   private let kernels: [Kernel]
-  private let entry: EntryPoint
-  /// The number of the first launch of each kernel.
-  private let firstLaunches: [Int]
-  private let scratch: UnsafeMutableRawPointer
-  /// The library keeps the threads of the running block in its own memory.
-  private let lock = NSLock()
-
-  private typealias EntryPoint = @convention(c) (
-    Int32, UnsafePointer<UnsafeMutableRawPointer?>, Int64, Int32, Int64, UInt32, UnsafeMutablePointer<CChar>, Int64
-  ) -> Int32
+  /// Of each kernel: where its code is, and the number of its first launch there.
+  private let places: [(library: EmulatedLibrary, firstLaunch: Int)]
 
   /// In which order the threads of a block run until they wait.
   public enum ThreadOrder: Hashable, Sendable {
@@ -40,80 +32,43 @@ public final class EmulatedCUDA: @unchecked Sendable {
   ) throws(Diagnostic) -> EmulatedCUDA {
     let program: CUDAProgram
     do { program = try CUDAProgram(kernels) } catch { throw Diagnostic(error.message) }
-    let text = emulationPrelude + program.text + entryPoint(of: program)
-    let library = try HostCompiler(cacheDirectory: cacheDirectory).library(of: text)
-    guard let entry = library.function("millrace_emulate", as: EntryPoint.self) else {
-      throw Diagnostic("the emulated program has no entry point")
+    let compiler = try HostCompiler(cacheDirectory: cacheDirectory)
+    let pieces = program.pieces(of: pieceBytes)
+    let libraries = try ThreadPool(threads: min(pieces.count, ThreadPool.defaultThreads)).map(pieces) {
+      (piece) throws(Diagnostic) in try EmulatedLibrary.of(piece, of: program, by: compiler)
     }
-    return EmulatedCUDA(program, kernels.map(\.kernel), entry)
+    var places: [(library: EmulatedLibrary, firstLaunch: Int)] = []
+    for (piece, library) in zip(pieces, libraries) {
+      var count = 0
+      for kernel in program.kernels[piece] {
+        places.append((library, count))
+        count += kernel.launches.count
+      }
+    }
+    return EmulatedCUDA(program, kernels.map(\.kernel), places)
   }
 
-  private init(_ program: CUDAProgram, _ kernels: [Kernel], _ entry: @escaping EntryPoint) {
-    self.program = program
-    self.kernels = kernels
-    self.entry = entry
-    var count = 0
-    firstLaunches = program.kernels.map { kernel in
-      defer { count += kernel.launches.count }
-      return count
-    }
-    let bytes = program.kernels.map(\.scratchBytes).max() ?? 0
-    scratch = .allocate(byteCount: max(bytes, 1), alignment: 64)
+  /// Bytes of text from which a piece is ended.
+  private static let pieceBytes = 64 << 10
+
+  private init(
+    _ program: CUDAProgram, _ kernels: [Kernel], _ places: [(library: EmulatedLibrary, firstLaunch: Int)]
+  ) {
+    (self.program, self.kernels, self.places) = (program, kernels, places)
   }
 
-  deinit { scratch.deallocate() }
+  /// Bytes of memory that the kernels need besides their buffers.
+  public var scratchBytes: Int { program.scratchBytes }
 
-  /// Runs a kernel on its buffers: inputs, outputs and workspace in the kernel's order.
+  /// Runs a kernel on the buffers at `addresses`: inputs, outputs and workspace in the kernel's order; at `scratch` are
+  /// `scratchBytes` for it.
   public func run(
-    _ number: Int, _ buffers: [UnsafeMutableRawPointer], order: ThreadOrder = .ascending
+    _ number: Int, _ addresses: [UInt64], scratch: UInt64, order: ThreadOrder = .ascending
   ) throws(Diagnostic) {
-    let kernel = kernels[number]
-    let passed = kernel.buffers.indices.filter { kernel.buffers[$0].role != .local }
-    guard buffers.count == passed.count else {
-      throw Diagnostic("kernel '\(kernel.name)' takes \(passed.count) buffers, got \(buffers.count)")
-    }
-    let pointers = Dictionary(uniqueKeysWithValues: zip(passed, buffers))
-    lock.lock()
-    defer { lock.unlock() }
+    let positions = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
     for (offset, launch) in program.kernels[number].launches.enumerated() where launch.grid > 0 {
-      let arguments = launch.arguments.map { argument -> UnsafeMutableRawPointer? in
-        switch argument {
-        case .buffer(let id): pointers[id.index]
-        case .scratch: scratch
-        }
-      }
-      try run(launch, number: firstLaunches[number] + offset, arguments, order)
+      let arguments = launch.arguments.map { UnsafeMutableRawPointer(bitPattern: UInt(positions[$0])) }
+      try places[number].library.run(launch, number: places[number].firstLaunch + offset, arguments, order)
     }
-  }
-
-  private func run(
-    _ launch: CUDAText.Launch, number: Int, _ arguments: [UnsafeMutableRawPointer?], _ order: ThreadOrder
-  ) throws(Diagnostic) {
-    var message = [CChar](repeating: 0, count: 512)
-    let code = entry(
-      Int32(number), arguments, Int64(launch.grid), Int32(launch.block), Int64(launch.sharedBytes), order.code, &message,
-      Int64(message.count))
-    guard code == 0 else {
-      let text = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-      throw Diagnostic("\(launch.function): \(String(decoding: text, as: UTF8.self))")
-    }
-  }
-
-  /// The table of stages, and the one function the library shows.
-  private static func entryPoint(of program: CUDAProgram) -> String {
-    let entries = program.kernels.flatMap(\.launches).map { launch in
-      "  {[](void** pointers) { emulation::call(\(launch.function), pointers); }, \(launch.isCooperative)},\n"
-    }
-    return """
-
-      static const emulation::Entry entries[] = {
-      \(entries.joined())  {nullptr, false}};
-      extern "C" __attribute__((visibility("default"))) int millrace_emulate(
-          int number, void** pointers, long long grid, int block, long long sharedBytes, unsigned order, char* message,
-          long long capacity) {
-        return emulation::launch(entries[number], pointers, grid, block, sharedBytes, order, message, capacity);
-      }
-
-      """
   }
 }

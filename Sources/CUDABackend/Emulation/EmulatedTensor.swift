@@ -8,14 +8,24 @@ let emulatedTensor = #"""
   namespace emulation {
 
   struct Copy { void* to; const void* from; int bytes, valid, group; };
-  static std::vector<Copy> copies[mostThreads];
+  /// Copies of a thread in the order in which it asked for them.
+  struct Copies {
+    Copy* all;
+    int count, room;
+    void add(Copy copy) {
+      if (count == room) all = (Copy*)realloc(all, sizeof(Copy) * (size_t)(room = room * 2 + 8));
+      all[count++] = copy;
+    }
+    void drop(int first) { memmove(all, all + first, sizeof(Copy) * (size_t)(count -= first)); }
+  };
+  static Copies copies[mostThreads];
   static int groups[mostThreads];
 
   static void forgetCopies() {
-    for (auto& pending : copies) pending.clear();
+    for (auto& pending : copies) pending.count = 0;
     memset(groups, 0, sizeof groups);
   }
-  static bool hasCopies(int number) { return !copies[number].empty(); }
+  static bool hasCopies(int number) { return copies[number].count > 0; }
   static void checkAligned(const void* at, size_t bytes) {
     if ((size_t)at % bytes) fail("is at a place that is not as aligned as it says", current);
   }
@@ -25,18 +35,18 @@ let emulatedTensor = #"""
   template <int bytes> static void copy_async(void* to, const void* from, int valid) {
     emulation::checkAligned(to, bytes);
     emulation::checkAligned(from, bytes);
-    emulation::copies[emulation::current].push_back({to, from, bytes, valid, emulation::groups[emulation::current]});
+    emulation::copies[emulation::current].add({to, from, bytes, valid, emulation::groups[emulation::current]});
   }
   static void commit_copies() { emulation::groups[emulation::current]++; }
   template <int pending> static void wait_for_copies() {
     auto& copies = emulation::copies[emulation::current];
-    size_t done = 0;
-    while (done < copies.size() && copies[done].group < emulation::groups[emulation::current] - pending) {
-      const emulation::Copy& copy = copies[done++];
+    int done = 0;
+    while (done < copies.count && copies.all[done].group < emulation::groups[emulation::current] - pending) {
+      const emulation::Copy& copy = copies.all[done++];
       memcpy(copy.to, copy.from, (size_t)copy.valid);
       memset((char*)copy.to + copy.valid, 0, (size_t)(copy.bytes - copy.valid));
     }
-    copies.erase(copies.begin(), copies.begin() + (long)done);
+    copies.drop(done);
   }
 
   template <class T, int width> struct Pack;

@@ -8,13 +8,14 @@
 let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
 
 private let executionModel = #"""
+  // The C headers alone: those of C++ take longer to read than most programs.
+  #define _GLIBCXX_INCLUDE_NEXT_C_HEADERS 1
   #include <math.h>
   #include <stddef.h>
   #include <stdio.h>
+  #include <stdlib.h>
   #include <string.h>
   #include <sys/mman.h>
-  #include <utility>
-  #include <vector>
 
   #define __global__
   #define __device__
@@ -212,7 +213,10 @@ private let executionModel = #"""
     unsigned state = how;
     for (int number = count - 1; number > 0; number--) {
       state = state * 1664525u + 1013904223u;
-      std::swap(order[number], order[(state >> 8) % (unsigned)(number + 1)]);
+      int& other = order[(state >> 8) % (unsigned)(number + 1)];
+      const int mine = order[number];
+      order[number] = other;
+      other = mine;
     }
   }
 
@@ -253,12 +257,16 @@ private let executionModel = #"""
     return true;
   }
 
+  template <size_t... number> struct Numbers {};
+  template <size_t count, size_t... rest> struct Below : Below<count - 1, count - 1, rest...> {};
+  template <size_t... number> struct Below<0, number...> { typedef Numbers<number...> type; };
+
   template <class... T, size_t... number>
-  static void call(void (*kernel)(T...), void** pointers, std::index_sequence<number...>) {
+  static void call(void (*kernel)(T...), void** pointers, Numbers<number...>) {
     kernel((T)pointers[number]...);
   }
   template <class... T> static void call(void (*kernel)(T...), void** pointers) {
-    call(kernel, pointers, std::index_sequence_for<T...>());
+    call(kernel, pointers, typename Below<sizeof...(T)>::type());
   }
 
   struct Entry {

@@ -1,5 +1,6 @@
 import Foundation
 import IR
+import Runtime
 
 /// The C++ compiler of this machine, which makes shared libraries of text and keeps them on disk.
 struct HostCompiler {
@@ -89,6 +90,6 @@ struct HostCompiler {
   private func key(of text: String) -> String {
     let processor = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
     let features = processor.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") } ?? ""
-    return sha256("\(command)\n\(HostCompiler.flags)\n\(features)\n\(text)")
+    return Digest.hexadecimal(Array("\(command)\n\(HostCompiler.flags)\n\(features)\n\(text)".utf8))
   }
 }

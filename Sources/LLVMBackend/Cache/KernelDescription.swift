@@ -1,6 +1,6 @@
 #if LLVM
-import CRuntime
 import IR
+import Runtime
 
 /// A kernel as bytes: equal for kernels that are equal up to the names of kernel, buffers, loops and variables.
 ///
@@ -25,10 +25,7 @@ struct KernelDescription {
   /// The SHA-256 of `bytes` and of what else the code depends on, as hexadecimal digits.
   func digest(and context: String) -> String {
     let all = bytes + Array(context.utf8)
-    return Digest.sha256(all).map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.count == 1 ? "0" + digits : digits
-    }.joined()
+    return Digest.hexadecimal(all)
   }
 
   private mutating func write(_ number: Int) {
@@ -182,14 +179,6 @@ struct KernelDescription {
       write(dtype.rawValue)
     }
     scalar.forEachPart { write($0) }
-  }
-}
-
-enum Digest {
-  static func sha256(_ bytes: [UInt8]) -> [UInt8] {
-    var digest = [UInt8](repeating: 0, count: 32)
-    bytes.withUnsafeBytes { millrace_sha256($0.baseAddress, $0.count, &digest) }
-    return digest
   }
 }
 #endif

@@ -192,12 +192,8 @@ extension Trainer {
 
   /// The step as it is written and as it runs, by the memory they move; `nil` where nothing is compiled.
   public var traffic: (written: Cost, compiled: Cost)? {
-    #if LLVM
-      guard let program = (executable as? CPUProgram)?.program else { return nil }
-      let written = Module(functions: [program.source]).cost(of: program.source)
-      return (written, program.module.cost(of: program.function))
-    #else
-      return nil
-    #endif
+    guard let program = (executable as? any LoweredExecutable)?.program else { return nil }
+    let written = Module(functions: [program.source]).cost(of: program.source)
+    return (written, program.module.cost(of: program.function))
   }
 }

@@ -1,16 +1,15 @@
-#if LLVM
+import CRuntime
 import Foundation
-import IR
 
-/// Object files on disk, by the digest of what they were made from.
+/// Compiled code on disk, by the digest of what they were made from.
 ///
 /// A file is written under a name of its own and then renamed, so that other processes see all of it or nothing; its header
 /// tells what it is, how long and what it adds up to, so that a damaged file is only a missing one.
-struct ObjectCache: Sendable {
-  let directory: URL
+public struct ObjectCache: Sendable {
+  private let directory: URL
 
   /// A cache in `directory`, which is made where it is missing; `nil` where it cannot be.
-  init?(directory path: String) {
+  public init?(directory path: String) {
     directory = URL(fileURLWithPath: path, isDirectory: true)
     guard (try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)) != nil else { return nil }
   }
@@ -19,7 +18,7 @@ struct ObjectCache: Sendable {
 
   private func file(_ key: String) -> URL { directory.appendingPathComponent(key + ".object") }
 
-  func object(_ key: String) -> [UInt8]? {
+  public func object(_ key: String) -> [UInt8]? {
     guard let data = try? Data(contentsOf: file(key)) else { return nil }
     let start = Self.magic.count + 32
     guard data.count > start, data.starts(with: Self.magic) else { return nil }
@@ -29,9 +28,23 @@ struct ObjectCache: Sendable {
   }
 
   /// Keeps an object; where the disk is full or read-only it is simply not kept.
-  func keep(_ object: [UInt8], _ key: String) {
+  public func keep(_ object: [UInt8], _ key: String) {
     let bytes = Self.magic + Digest.sha256(Array(key.utf8) + object) + object
     try? Data(bytes).write(to: file(key), options: .atomic)
   }
 }
-#endif
+
+/// SHA-256.
+public enum Digest {
+  /// The 32 bytes of the digest.
+  public static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: 32)
+    millrace_sha256(bytes, bytes.count, &digest)
+    return digest
+  }
+
+  /// The digest as hexadecimal digits.
+  public static func hexadecimal(_ bytes: [UInt8]) -> String {
+    sha256(bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}

@@ -1,22 +1,22 @@
 import Foundation
 
 /// What the system counts for this process.
-enum ProcessUsage {
+package enum ProcessUsage {
   /// Processor time so far, in seconds, of all threads.
-  static var processorSeconds: Double {
+  package static var processorSeconds: Double {
     var time = timespec()
     guard clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
   /// The most memory held since `resetPeak`, or since the start where the system cannot reset it; in bytes.
-  static var peakBytes: Int { status("VmHWM:") ?? 0 }
+  package static var peakBytes: Int { status("VmHWM:") ?? 0 }
 
   /// Memory held now, in bytes.
-  static var residentBytes: Int { status("VmRSS:") ?? 0 }
+  package static var residentBytes: Int { status("VmRSS:") ?? 0 }
 
   /// Makes what is held now the peak.
-  static func resetPeak() {
+  package static func resetPeak() {
     guard let file = fopen("/proc/self/clear_refs", "w") else { return }
     fputs("5", file)
     fclose(file)
@@ -30,14 +30,23 @@ enum ProcessUsage {
   }
 
   /// The processor's name.
-  static var processor: String {
+  package static var processor: String { processorLine(["model name"]) ?? "unknown processor" }
+
+  /// What the processor can do beyond the least of its kind, as the system names it.
+  package static var processorFeatures: [String] {
+    let vectors = ["sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm"]
+    let all = processorLine(["flags", "Features"])?.split(separator: " ").map(String.init) ?? []
+    return all.filter { feature in vectors.contains { feature.hasPrefix($0) } }
+  }
+
+  private static func processorLine(_ keys: [String]) -> String? {
     let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-    let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
-    return line?.split(separator: ":", maxSplits: 1).last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown processor"
+    let line = text.split(separator: "\n").first { line in keys.contains { line.hasPrefix($0) } }
+    return line?.split(separator: ":", maxSplits: 1).last.map { $0.trimmingCharacters(in: .whitespaces) }
   }
 
   /// Processes that wanted to run, on average over 1, 5 and 15 minutes.
-  static var load: [Double] {
+  package static var load: [Double] {
     var averages = [Double](repeating: 0, count: 3)
     let count = getloadavg(&averages, 3)
     return Array(averages.prefix(max(0, Int(count))))

@@ -5,19 +5,36 @@ import IR
 import Runtime
 
 /// What this machine can do, measured: the speed of a large copy and of a large product.
-struct MachineLimits {
+package struct MachineLimits {
   /// Bytes read and written in a second.
-  let copyRate: Double
+  package let copyRate: Double
   /// Operations in a second.
-  let productRate: Double
+  package let productRate: Double
 
-  init(threads: Int) throws(Diagnostic) {
-    copyRate = try Self.copyRate(threads)
-    productRate = try Self.productRate(threads)
+  /// Measured on what runs programs for `device`; `nil` for those that nobody runs for speed.
+  package init?(of device: CompileTarget, threads: Int) throws(Diagnostic) {
+    switch device {
+    case .interpreter, .emulatedCUDA: return nil
+    case .cpu:
+      copyRate = try Self.copyRate(threads)
+      let executable = try Self.product(2048, for: .cpu, threads)
+      var failure: Diagnostic?
+      let seconds = Self.shortest(of: 5) {
+        do throws(Diagnostic) { try executable.run() } catch { failure = error }
+      }
+      if let failure { throw failure }
+      productRate = 2 * pow(2048, 3) / seconds
+    case .cuda:
+      guard let program = try Self.product(8192, for: .cuda, threads) as? DeviceProgram else { return nil }
+      let clock = try DeviceClock(program.queue, sweptBytes: 4 << 30)
+      copyRate = try clock.copyRate()
+      try program.run()
+      productRate = 2 * pow(8192, 3) / (try clock.timings(repetitions: 5, seconds: 0, program.run).device.min() ?? .infinity)
+    }
   }
 
   /// A copy on all threads between areas far larger than any cache.
-  private static func copyRate(_ threads: Int) throws(Diagnostic) -> Double {
+  package static func copyRate(_ threads: Int) throws(Diagnostic) -> Double {
     let (page, pages) = (4096, 1 << 16)
     let pool = ThreadPool(threads: threads)
     let source: Arena, target: Arena
@@ -37,23 +54,19 @@ struct MachineLimits {
   }
 
   /// A product of two square matrices, compiled like any other program.
-  private static func productRate(_ threads: Int) throws(Diagnostic) -> Double {
-    let extent = 2048
+  private static func product(
+    _ extent: Int, for device: CompileTarget, _ threads: Int
+  ) throws(Diagnostic) -> any Executable {
     let trace = Trace(name: "product")
     let a = trace.input("a", .f32(extent, extent))
     let b = trace.input("b", .f32(extent, extent))
     let function = try trace.finish([("c", a.contract(b, "ik,kj->ij"))])
     let executable = try compile(
-      Module(functions: [function]), entry: "product", for: .cpu, options: CompileOptions(threads: threads))
+      Module(functions: [function]), entry: "product", for: device, options: CompileOptions(threads: threads))
     for number in 0..<2 {
       try executable.write(try .random(.f32(extent, extent), seed: UInt64(number)), to: number)
     }
-    var failure: Diagnostic?
-    let seconds = shortest(of: 5) {
-      do throws(Diagnostic) { try executable.run() } catch { failure = error }
-    }
-    if let failure { throw failure }
-    return 2 * pow(Double(extent), 3) / seconds
+    return executable
   }
 
   private static func shortest(of count: Int, _ body: () -> Void) -> Double {

@@ -1,0 +1,55 @@
+import IR
+import Runtime
+
+/// Makes machine code of programs for one kind of GPU, with NVRTC.
+///
+/// A program is cut into pieces of whole kernels, which several threads compile. Code is kept on disk, under a digest of
+/// a piece's text, the architecture, and the versions of NVRTC and the driver.
+public struct CUDACompiler: Sendable {
+  /// Some kernels of a program as one module.
+  public struct Piece: Sendable {
+    public let kernels: Range<Int>
+    public let code: [UInt8]
+    /// Whether the code was on disk.
+    public let isFromDisk: Bool
+  }
+
+  public let architecture: NVRTC.Architecture
+  public let effort: NVRTC.Effort
+  private let nvrtc: NVRTC
+  private let cache: ObjectCache?
+  private let threads: Int
+
+  /// Bytes of text from which a piece is ended: NVRTC takes some milliseconds to start a module, and the pieces of a
+  /// program should keep the threads busy.
+  private static let pieceBytes = 24 << 10
+
+  /// Throws where there is no NVRTC. Keeps code in `cacheDirectory`, if there is one.
+  public init(
+    for architecture: NVRTC.Architecture, cacheDirectory: String? = CacheDirectory.standard,
+    threads: Int = ThreadPool.defaultThreads, effort: NVRTC.Effort = .full
+  ) throws(Diagnostic) {
+    self.architecture = architecture
+    self.threads = threads
+    self.effort = effort
+    nvrtc = try NVRTC.load()
+    cache = cacheDirectory.flatMap { ObjectCache(directory: $0 + "/cuda") }
+  }
+
+  /// The code of all kernels, in their order.
+  public func compile(_ program: CUDAProgram) throws(Diagnostic) -> [Piece] {
+    let pieces = program.pieces(of: Self.pieceBytes)
+    let pool = ThreadPool(threads: min(pieces.count, threads))
+    return try pool.map(pieces) { (piece) throws(Diagnostic) in try compile(piece, of: program) }
+  }
+
+  private func compile(_ kernels: Range<Int>, of program: CUDAProgram) throws(Diagnostic) -> Piece {
+    let text = program.text(of: kernels)
+    let context = "\(nvrtc.version) \(CUDADevice.driverVersion ?? 0) \(architecture.rawValue) \(effort)\n"
+    let key = Digest.hexadecimal(Array((context + text).utf8))
+    if let code = cache?.object(key) { return Piece(kernels: kernels, code: code, isFromDisk: true) }
+    let code = try nvrtc.compile(text, for: architecture, effort)
+    cache?.keep(code, key)
+    return Piece(kernels: kernels, code: code, isFromDisk: false)
+  }
+}

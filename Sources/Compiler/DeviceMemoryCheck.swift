@@ -1,0 +1,59 @@
+import CUDABackend
+import Foundation
+import IR
+import Passes
+
+/// What a program needs of a device, and whether the device has it.
+extension LoweredProgram {
+  /// Where the memory of launches stands that belongs to no value: behind the plan's.
+  var scratchOffset: Int { (plan.bytes + MemoryPlan.alignment - 1) / MemoryPlan.alignment * MemoryPlan.alignment }
+
+  func arenaBytes(on queue: any DeviceQueue) -> Int { scratchOffset + queue.scratchBytes }
+
+  /// Throws, before anything is allocated, if the program wants more memory than `limit` or than is free.
+  func checkMemory(on queue: any DeviceQueue, limit: Int?) throws(Diagnostic) {
+    let wanted = arenaBytes(on: queue)
+    let free = try queue.freeBytes()
+    let reason: String
+    if let limit, wanted > limit {
+      reason = "the limit is \(Self.text(limit))"
+    } else if let free, wanted > free {
+      reason = "\(Self.text(free)) are free"
+    } else {
+      return
+    }
+    let kept = Set(plan.parameters + plan.results).reduce(0) { $0 + $1.bytes }
+    let step = plan.largestStep
+    var message = "@\(source.name) wants \(Self.text(wanted)) of memory on \(queue.deviceName), and \(reason): "
+    message += "\(Self.text(kept)) are parameters and results"
+    if let step { message += ", the largest launch, @\(plan.steps[step].kernel), works on \(Self.text(plan.steps[step].bytes))" }
+    throw Diagnostic(message, at: step.map { plan.steps[$0].location } ?? .unknown)
+  }
+
+  /// An error of a device with the launch it belongs to.
+  func located(_ error: Diagnostic, at step: Int?, on queue: any DeviceQueue) -> Diagnostic {
+    guard let step else { return error }
+    var error = error
+    error.message = "@\(plan.steps[step].kernel) of @\(source.name) on \(queue.deviceName): \(error.message)"
+    error.location = plan.steps[step].location
+    return error
+  }
+
+  /// `1.50 GiB`
+  static func text(_ bytes: Int) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"]
+    var (value, unit) = (Double(bytes) / 1024, 0)
+    while value >= 1024, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+    return String(format: "%.2f \(units[unit])", value)
+  }
+}
+
+extension MemoryPlan {
+  /// The launch that touches most memory.
+  var largestStep: Int? { steps.indices.max { (steps[$0].bytes, $1) < (steps[$1].bytes, $0) } }
+}
+
+extension MemoryPlan.Step {
+  /// Bytes of the buffers it touches, each place once.
+  var bytes: Int { Set(buffers).reduce(0) { $0 + $1.bytes } }
+}

@@ -1,0 +1,168 @@
+import CUDABackend
+import Foundation
+import IR
+import Passes
+import Runtime
+
+/// A function as kernels of a GPU, or of its emulation, with the memory they run in: `CPUProgram`'s twin.
+///
+/// Parameters and results have fixed places in one arena on the device, so that a training state stays there; only what
+/// is written and what is read passes between host and device. The first run waits after every launch, so that a fault
+/// is told with its kernel and model line, and records the launches; every later run is one replay of them, and returns
+/// before the device is done. After the first run nothing is allocated.
+public final class DeviceProgram: LoweredExecutable {
+  public let program: LoweredProgram
+  /// What compiling took: passes, then machine code.
+  public let passSeconds: Double
+  public let codeSeconds: Double
+  public let queue: any DeviceQueue
+
+  private let memory: DeviceMemory
+  private let transfers: Transfers
+  private let numbers: [Int]
+  private let waitsAfterLaunches: Bool
+  private var replayed: (any RecordedWork)?
+  private var runs = 0
+
+  /// How a device is given the kernels of a program.
+  public typealias QueueMaker = ([(kernel: Kernel, mapping: ThreadMapping)]) throws(Diagnostic) -> any DeviceQueue
+
+  /// A program on the device whose queue `make` opens.
+  public init(
+    _ module: Module, entry: String, options: CompileOptions = CompileOptions(), on make: QueueMaker
+  ) throws(Diagnostic) {
+    program = try lower(module, entry: entry, options: options)
+    passSeconds = program.seconds
+    waitsAfterLaunches = options.checksLaunches
+    let clock = ContinuousClock()
+    let start = clock.now
+    queue = try make(program.mapped())
+    codeSeconds = (clock.now - start).inSeconds
+    let numbers = Dictionary(uniqueKeysWithValues: program.module.kernels.enumerated().map { ($1.name, $0) })
+    self.numbers = program.plan.steps.map { numbers[$0.kernel]! }
+    try program.checkMemory(on: queue, limit: options.deviceMemoryLimit)
+    do throws(Diagnostic) {
+      memory = try queue.allocate(bytes: program.arenaBytes(on: queue))
+      let largest = (program.plan.parameters + program.plan.results).map(\.bytes).max() ?? 0
+      transfers = try Transfers(queue, largest: largest)
+    } catch {
+      throw program.located(error, at: program.plan.largestStep, on: queue)
+    }
+  }
+
+  deinit {
+    // The queue may still use the memory.
+    try? queue.synchronize()
+  }
+
+  /// A program on this machine's GPU.
+  public convenience init(
+    onGPU module: Module, entry: String, options: CompileOptions = CompileOptions()
+  ) throws(Diagnostic) {
+    let device = try CUDADevice.standard()
+    try self.init(module, entry: entry, options: options) { kernels throws(Diagnostic) in
+      try GPUQueue(kernels, on: device, cacheDirectory: options.cacheDirectory)
+    }
+  }
+
+  /// A program that this machine's processor runs as a GPU would; for checking.
+  public convenience init(
+    emulated module: Module, entry: String, order: EmulatedCUDA.ThreadOrder = .ascending,
+    options: CompileOptions = CompileOptions()
+  ) throws(Diagnostic) {
+    try self.init(module, entry: entry, options: options) { kernels throws(Diagnostic) in
+      try EmulatedQueue(kernels, order: order, cacheDirectory: options.cacheDirectory)
+    }
+  }
+
+  public var function: Function { program.source }
+  public var plannedBytes: Int { memory.bytes }
+  public var usedBytes: Int? { memory.bytes }
+
+  /// Puts a run into the queue; what is read afterwards waits for it.
+  public func run() throws(Diagnostic) {
+    if let replayed {
+      do throws(Diagnostic) { try replayed.replay() } catch { throw afterwards(error) }
+    } else {
+      for number in program.plan.steps.indices {
+        do throws(Diagnostic) {
+          try put(step: number)
+          try queue.synchronize()
+        } catch {
+          throw program.located(error, at: number, on: queue)
+        }
+      }
+      try copy(program.plan.copies)
+      if !waitsAfterLaunches {
+        replayed = try queue.record { () throws(Diagnostic) in
+          for number in program.plan.steps.indices { try put(step: number) }
+          try copy(program.plan.copies)
+        }
+      }
+    }
+    runs += 1
+  }
+
+  private func put(step number: Int) throws(Diagnostic) {
+    let step = program.plan.steps[number]
+    try copy(step.copies)
+    try queue.launch(
+      numbers[number], step.buffers.map(address), scratch: memory.address + UInt64(program.scratchOffset))
+  }
+
+  private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) throws(Diagnostic) {
+    for (from, to) in places { try queue.copy(from: address(from), to: address(to), bytes: to.bytes) }
+  }
+
+  private func address(_ slot: MemoryPlan.Slot) -> UInt64 { memory.address + UInt64(slot.offset) }
+
+  /// Runs the function once, launch by launch, and gives the seconds of the device that each step took, with its
+  /// kernel's name.
+  public func profile() throws(Diagnostic) -> [(kernel: String, seconds: Double)] {
+    var marks = [try queue.makeMark()]
+    try marks[0].set()
+    for number in program.plan.steps.indices {
+      try put(step: number)
+      marks.append(try queue.makeMark())
+      try marks[number + 1].set()
+    }
+    try copy(program.plan.copies)
+    try queue.synchronize()
+    var times: [(kernel: String, seconds: Double)] = []
+    for (number, step) in program.plan.steps.enumerated() {
+      times.append((step.kernel, try marks[number + 1].seconds(since: marks[number])))
+    }
+    return times
+  }
+
+  public func write(_ tensor: HostTensor, to parameter: Int) throws(Diagnostic) {
+    try check(tensor, for: parameter)
+    let place = address(program.plan.parameters[parameter])
+    do throws(Diagnostic) {
+      try tensor.withBytes { bytes throws(Diagnostic) in try transfers.write(bytes, to: place) }
+    } catch { throw afterwards(error) }
+  }
+
+  public func parameter(_ number: Int) throws(Diagnostic) -> HostTensor {
+    try read(program.plan.parameters[number], function.type(of: function.parameters[number]))
+  }
+
+  public func result(_ number: Int) throws(Diagnostic) -> HostTensor {
+    try read(program.plan.results[number], function.type(of: function.results[number]))
+  }
+
+  private func read(_ slot: MemoryPlan.Slot, _ type: TensorType) throws(Diagnostic) -> HostTensor {
+    do throws(Diagnostic) {
+      return try HostTensor(type) { (bytes) throws(Diagnostic) in try transfers.read(address(slot), into: bytes) }
+    } catch { throw afterwards(error) }
+  }
+
+  /// An error that a call learnt of some time after its cause.
+  private func afterwards(_ error: Diagnostic) -> Diagnostic {
+    var error = error
+    error.message = "in run \(runs) of @\(function.name) on \(queue.deviceName): \(error.message)"
+    if !error.location.isKnown { error.location = program.plan.steps.first { $0.location.isKnown }?.location ?? .unknown }
+    if runs > 1, !waitsAfterLaunches { error.message += "; with --check-launches the launch at fault is named" }
+    return error
+  }
+}
