@@ -103,7 +103,8 @@ let package = Package(
     .target(
       name: "Compiler", dependencies: ["Passes", "Runtime", "LLVMBackend", "CUDABackend"], swiftSettings: settings),
     .target(
-      name: "Training", dependencies: ["DSL", "Models", "Compiler", "Runtime", "Passes", "CZlib"], swiftSettings: settings),
+      name: "Training", dependencies: ["Ops", "DSL", "Models", "Compiler", "Runtime", "Passes", "CZlib"],
+      swiftSettings: settings),
     .executableTarget(name: "millrace", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
     .executableTarget(name: "ir-dump", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
     .executableTarget(name: "model-bench", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),

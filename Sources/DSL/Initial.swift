@@ -49,21 +49,42 @@ extension Parameter {
   public func initialValues(seed: UInt64) -> TensorValues {
     var random = SplitMix(state: seed ^ fingerprint(of: name))
     return type.dtype.isFloat
-      ? .floats(initial.floats(type, &random))
+      ? .floats(initial.floats(type.count, in: type, &random))
       : .integers(initial.integers(type, &random))
+  }
+
+  /// The same values piece by piece, in order, each with the number of its first element: a table of billions need not be
+  /// held twice.
+  public func forEachInitialPiece(
+    seed: UInt64, _ body: (_ first: Int, TensorValues) throws(Diagnostic) -> Void
+  ) throws(Diagnostic) {
+    guard initial.isDrawnInOrder, type.dtype.isFloat else { return try body(0, initialValues(seed: seed)) }
+    var random = SplitMix(state: seed ^ fingerprint(of: name))
+    let size = 1 << 20
+    for first in stride(from: 0, to: type.count, by: size) {
+      try body(first, .floats(initial.floats(min(size, type.count - first), in: type, &random)))
+    }
   }
 }
 
 extension Initial {
-  fileprivate func floats(_ type: TensorType, _ random: inout SplitMix) -> [Float] {
-    let count = type.count
+  /// Whether an element needs nothing but the random numbers that the elements before it have left.
+  fileprivate var isDrawnInOrder: Bool {
+    switch self {
+    case .constant, .normal, .uniform, .xavier: true
+    case .values, .identity, .permutation, .counting, .oddIntegers: false
+    }
+  }
+
+  /// The next `count` elements; all of them, where the values are not drawn in order.
+  fileprivate func floats(_ count: Int, in type: TensorType, _ random: inout SplitMix) -> [Float] {
     switch self {
     case .constant(let value): return [Float](repeating: Float(value), count: count)
     case .normal(let deviation): return (0..<count).map { _ in Float(deviation * random.normal()) }
     case .uniform(let low, let high): return (0..<count).map { _ in Float(low + (high - low) * random.unit()) }
     case .xavier(let inputs, let outputs, let gain):
       let bound = gain * (6 / Double(max(1, inputs + outputs))).squareRoot()
-      return Initial.uniform(-bound, bound).floats(type, &random)
+      return Initial.uniform(-bound, bound).floats(count, in: type, &random)
     case .values(let values): return values
     case .identity:
       let columns = type.shape.last ?? 1
@@ -79,7 +100,7 @@ extension Initial {
     case .permutation: return numbers.shuffled(using: &random)
     case .oddIntegers(let limit): return numbers.map { _ in Int64(random.next() % UInt64(max(1, limit / 2))) * 2 + 1 }
     case .constant, .normal, .uniform, .xavier, .values, .identity:
-      return floats(type, &random).map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
+      return floats(type.count, in: type, &random).map { Int64(exactly: $0.rounded(.towardZero)) ?? 0 }
     }
   }
 }

@@ -6,8 +6,10 @@ public enum ValueNames {
   public static func parameter(_ name: String) -> String { "param/\(name)" }
   public static func input(_ name: String) -> String { "input/\(name)" }
   public static func gradient(_ name: String) -> String { "grad/param/\(name)" }
-  public static func firstMoment(_ name: String) -> String { "state/m/\(name)" }
-  public static func secondMoment(_ name: String) -> String { "state/v/\(name)" }
+  /// The moments that the optimizer keeps of a parameter: m and v of Adam; where there is only one, it is of squares, v.
+  public static func moments(_ name: String, count: Int) -> [String] {
+    ["m", "v"].suffix(count).map { "state/\($0)/\(name)" }
+  }
   /// A running average of a weight.
   public static func average(_ name: String) -> String { "state/average/\(name)" }
   /// A value inside the model that was asked for.
@@ -47,11 +49,8 @@ extension Program {
     var entries: [(parameter: Parameter, state: AdamW.State, gradient: Tensor)] = []
     for parameter in trained {
       let name = ValueNames.parameter(parameter.name)
-      let moment = parameter.type.with(.f32)
-      let state = AdamW.State(
-        value: values[name] ?? trace.input(name, parameter.type),
-        first: trace.input(ValueNames.firstMoment(parameter.name), moment),
-        second: trace.input(ValueNames.secondMoment(parameter.name), moment))
+      let moments = optimizer.namedMoments(of: parameter).map { trace.input($0.name, $0.type) }
+      let state = AdamW.State(value: values[name] ?? trace.input(name, parameter.type), moments: moments)
       let gradient = outputs.first { $0.name == ValueNames.gradient(parameter.name) }?.tensor
       entries.append((parameter, state, gradient ?? state.value.constant(0)))
     }
@@ -61,8 +60,9 @@ extension Program {
     let states = Array(zip(trained, next))
     var results: [(name: String, tensor: Tensor)] = states.map { (ValueNames.parameter($0.name), $1.value) }
     results += outputs.filter { output in values[output.name] != nil && !results.contains { $0.name == output.name } }
-    results += states.map { (ValueNames.firstMoment($0.name), $1.first) }
-    results += states.map { (ValueNames.secondMoment($0.name), $1.second) }
+    for (parameter, state) in states {
+      results += zip(optimizer.namedMoments(of: parameter), state.moments).map { ($0.name, $1) }
+    }
     results.append((ValueNames.step, step + 1))
     if let averageDecay {
       let done = (step + 1).cast(to: .f32)
@@ -94,5 +94,13 @@ extension Program {
       if let result = numbers[function.name(of: value)] { donations[number] = result }
     }
     return donations
+  }
+}
+
+extension AdamW {
+  /// The moments of a parameter under the names of the training step.
+  public func namedMoments(of parameter: Parameter) -> [(name: String, type: TensorType)] {
+    let types = moments(of: parameter)
+    return Array(zip(ValueNames.moments(parameter.name, count: types.count), types))
   }
 }

@@ -3,7 +3,7 @@ import IR
 /// Every op there is.
 public enum OpSet {
   public static let all: [any TensorOp.Type] = [
-    Unary.self, Binary.self, Compare.self, Select.self, Cast.self, Constant.self, Iota.self,
+    Unary.self, Binary.self, Compare.self, Select.self, Cast.self, DitheredCast.self, Constant.self, Iota.self,
     Broadcast.self, Reshape.self, Transpose.self, Slice.self, Pad.self, Concatenate.self, StopGradient.self, After.self,
     Reduce.self, ArgMax.self, CumulativeSum.self, Contract.self, GroupedContract.self, GroupedOuter.self,
     Attention.self, AttentionGradient.self,

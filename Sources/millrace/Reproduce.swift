@@ -22,9 +22,12 @@ struct Reproduce: ParsableCommand {
   var seeds = 3
   @Option(help: "About what the whole may take; runs have fewer steps if need be.")
   var minutes = 40.0
+  @Option(help: "Steps of every run, however long they take (default: the experiment's, if there is time for them).")
+  var steps: Int?
   @OptionGroup var machine: MachineOptions
 
   func validate() throws {
+    try check("steps", steps, 10...1 << 40)
     try check("seeds", seeds, 1...1000)
     try check("minutes", minutes, 0...1e6)
   }
@@ -35,8 +38,8 @@ struct Reproduce: ParsableCommand {
     let reproduction = Reproduction(
       try paper.experiment(),
       Reproduction.Options(
-        folder: out ?? "reproduce-\(paper.rawValue)", seeds: seeds, minutes: minutes, target: machine.backend,
-        compile: machine.compileOptions, command: command))
+        folder: out ?? "reproduce-\(paper.rawValue)", seeds: seeds, minutes: minutes, steps: steps,
+        target: machine.backend, compile: machine.compileOptions, command: command))
     guard try reproduction.run() else {
       Terminal.standardError.write("interrupted; the same command goes on\n")
       throw ExitCode(130)
@@ -45,8 +48,9 @@ struct Reproduce: ParsableCommand {
 
   /// The command that makes the same report.
   private var command: String {
-    let minutes = self.minutes == self.minutes.rounded() ? "\(Int(self.minutes))" : "\(self.minutes)"
-    return "millrace reproduce \(paper.rawValue) --seeds \(seeds) --minutes \(minutes)"
+    let command = "millrace reproduce \(paper.rawValue) --seeds \(seeds)"
+    if let steps { return command + " --steps \(steps)" }
+    return command + " --minutes " + (minutes == minutes.rounded() ? "\(Int(minutes))" : "\(minutes)")
   }
 }
 

@@ -59,7 +59,17 @@ struct Train: ParsableCommand {
   var keep = 2
   @Option(help: ArgumentHelp("Keep the residual state for the backward pass only before every so many sublayers; saves memory.", valueName: "sublayers"))
   var recompute: Int?
+  @Option(
+    help: ArgumentHelp(
+      "What tables of rows are stored as: f32, or bf16, whose updates are rounded up or down by chance (default: f32, or the checkpoint's).",
+      valueName: "type"))
+  var tables: TableType?
   @OptionGroup var machine: MachineOptions
+
+  enum TableType: String, CaseIterable, ExpressibleByArgument {
+    case f32, bf16
+    var dtype: DType { self == .bf16 ? .bf16 : .f32 }
+  }
 
   func validate() throws {
     try check("steps", steps, 0...1 << 40)
@@ -101,7 +111,8 @@ struct Train: ParsableCommand {
     if let configured = json["training"]?["steps"] { steps = try configured.int() }
     if let given = self.steps { steps = given }
     let configuration = try TrainingConfiguration(
-      json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate)
+      json, steps: steps, continuing: checkpoint?.json, learningRate: learningRate,
+      tables: checkpoint?.tables ?? tables?.dtype ?? .f32)
     for note in configuration.notes { say("note: \(note)") }
     if let checkpoint { try hold(checkpoint.state) }
     let source = try source(for: configuration, continuing: checkpoint)

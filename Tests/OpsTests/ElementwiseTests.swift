@@ -15,6 +15,23 @@ import Testing
     #expect(try apply(Unary(.negate), .bytes(1))[0].integers == [255])
   }
 
+  @Test("rounding by chance gives a neighbour, and the number itself in the mean")
+  func ditheredCast() throws {
+    // A third of the way from 1 to the next bf16 number, 1 + 1/128.
+    let x = Float(1 + 1.0 / 384)
+    let bits = (0..<65536).map { Int64($0) }
+    let cast = DitheredCast()
+    let rounded = cast.reference([
+      Literal(.f32(65536), floats: [Double](repeating: Double(x), count: 65536)),
+      Literal(TensorType(.i32, [65536]), integers: bits),
+    ])[0].doubles
+    #expect(Set(rounded) == [1, 1 + 1.0 / 128])
+    #expect(abs(rounded.reduce(0, +) / 65536 - Double(x)) < 1e-7)
+    let odd = Literal.floats(.infinity, -.infinity, .nan, -1.5)
+    let kept = cast.reference([odd, Literal(TensorType(.i32, [4]), integers: [65535, 65535, 65535, 65535])])[0].doubles
+    #expect(kept[0] == .infinity && kept[1] == -.infinity && kept[2].isNaN && kept[3] == -1.5)
+  }
+
   @Test("integer division rounds down, and by zero gives zero")
   func division() throws {
     let (x, y) = (Literal.longs(7, -7, 7, -7, 5, .min), Literal.longs(2, 2, -2, -2, 0, -1))

@@ -13,7 +13,7 @@ import Testing
 
   private static func refuses(_ sample: Sample) -> Bool {
     switch sample.op {
-    case is RowValues, is AttentionGradient: true
+    case is RowValues, is DitheredCast, is AttentionGradient: true
     case is ScatterRows: sample.operands[0].dtype.isFloat
     case is MergeRows: sample.operands.count == 2
     default: false

@@ -6,7 +6,8 @@ import Ops
 ///     m ← β₁m + (1−β₁)g        v ← β₂v + (1−β₂)g²
 ///     p ← p·(1 − rate·decay) − rate · (m / (1−β₁ᵗ)) / (√(v / (1−β₂ᵗ)) + eps)
 ///
-/// The rate is computed in the program from the number of steps done, so one program serves all steps.
+/// The rate is computed in the program from the number of steps done, so one program serves all steps. Tables may follow
+/// another rule (`TableRule`).
 public struct AdamW: Hashable, Sendable {
   public var rate: LearningRate
   public var beta1: Double
@@ -20,10 +21,25 @@ public struct AdamW: Hashable, Sendable {
   /// Leaves the rows of a table alone, moments included, whose gradient is entirely zero. A step then costs as much as
   /// the rows it touches, not as the table.
   public var lazyTables: Bool
+  /// How tables are updated.
+  public var tableRule: TableRule
+
+  /// How the rows of tables are updated.
+  public enum TableRule: String, Hashable, Sendable, CaseIterable {
+    /// Like everything else.
+    case adam
+    /// Adagrad with one number a row, the sum of the mean squares of its gradients, instead of two moments an element:
+    ///
+    ///     s ← s + mean(g²)        p ← p − rate · g / (√s + eps)
+    ///
+    /// Rows without a gradient are left alone by the rule itself. Tables do not decay.
+    case rowwiseAdagrad = "rowwise-adagrad"
+  }
 
   public init(
     rate: LearningRate = LearningRate(), beta1: Double = 0.9, beta2: Double = 0.95, eps: Double = 1e-8,
-    decay: Double = 0, decaysAll: Bool = false, clip: Double = 0, lazyTables: Bool = false
+    decay: Double = 0, decaysAll: Bool = false, clip: Double = 0, lazyTables: Bool = false,
+    tableRule: TableRule = .adam
   ) {
     self.rate = rate
     self.beta1 = beta1
@@ -33,53 +49,86 @@ public struct AdamW: Hashable, Sendable {
     self.decaysAll = decaysAll
     self.clip = clip
     self.lazyTables = lazyTables
+    self.tableRule = tableRule
   }
 
-  /// A parameter's value and its two moments.
+  /// A parameter's value and its moments, as many as `moments(of:)` says.
   public struct State {
-    public var value, first, second: Tensor
+    public var value: Tensor
+    public var moments: [Tensor]
 
-    public init(value: Tensor, first: Tensor, second: Tensor) {
+    public init(value: Tensor, moments: [Tensor]) {
       self.value = value
-      self.first = first
-      self.second = second
+      self.moments = moments
     }
   }
 
+  /// What is kept of a parameter between steps besides its value, all of it zero at first: both moments of its gradient, or
+  /// of a table by rows one number a row, `f32[rows, 1]`.
+  public func moments(of parameter: Parameter) -> [TensorType] {
+    switch rule(of: parameter) {
+    case .adam: [parameter.type.with(.f32), parameter.type.with(.f32)]
+    case .rowwiseAdagrad: [.f32(parameter.type.shape[0], 1)]
+    }
+  }
+
+  private func rule(of parameter: Parameter) -> TableRule { parameter.isTable && parameter.type.rank > 0 ? tableRule : .adam }
+
   /// One step for all parameters; `step` is the number of steps done, an i64 scalar.
   ///
-  /// Gradients may be row-sparse. Those of tables stay so if tables are lazy; others are made dense.
+  /// Gradients may be row-sparse. Those of tables stay so if tables are lazy or updated by rows; others are made dense.
   public func update(
     _ parameters: [(parameter: Parameter, state: State, gradient: Tensor)], step: Tensor
   ) -> [State] {
     let factors = Factors(self, step: step)
-    let gradients = clipped(parameters.map { Gradient($0.gradient, keepsRows: lazyTables && $0.parameter.isTable) },
+    let areRowsKept = lazyTables || tableRule == .rowwiseAdagrad
+    let gradients = clipped(
+      parameters.map { Gradient($0.gradient, keepsRows: areRowsKept && $0.parameter.isTable) },
       isTable: parameters.map(\.parameter.isTable))
-    return zip(parameters, gradients).map { entry, gradient in
-      let (parameter, state) = (entry.parameter, entry.state)
-      let rate = parameter.isTable ? factors.tableRate : factors.rate
-      let decays = decay != 0 && (parameter.decays || decaysAll)
-      switch gradient {
+    return parameters.indices.map { number in
+      let (parameter, state) = (parameters[number].parameter, parameters[number].state)
+      func next(_ state: State, _ g: Tensor) -> State {
+        var next: State
+        switch rule(of: parameter) {
+        case .adam: next = stepped(state, g, parameter, factors)
+        case .rowwiseAdagrad: next = steppedByRows(state, g, factors)
+        }
+        next.value = next.value.stored(as: state.value.dtype, of: parameter, number, step)
+        return next
+      }
+      switch gradients[number] {
       case .dense(let g):
-        let next = stepped(state, g, rate, decays, factors)
-        return lazyTables && parameter.isTable ? next.whereTouched(by: g, else: state) : next
+        let isLazy = lazyTables && parameter.isTable && tableRule == .adam
+        return isLazy ? next(state, g).whereTouched(by: g, else: state) : next(state, g)
       case .rows(let ids, let values):
         let touched = (values .!= 0).any(-1)
         let rows = touched.select(ids, else: -1)
-        return stepped(state.rows(rows), values, rate, decays, factors).scattered(to: rows, of: state)
+        return next(state.rows(rows), values).scattered(to: rows, of: state)
       }
     }
   }
 
-  /// The equations above.
-  private func stepped(_ state: State, _ g: Tensor, _ rate: Tensor, _ decays: Bool, _ factors: Factors) -> State {
-    let gradient = g.cast(to: state.first.dtype)
-    let value = state.value.cast(to: state.first.dtype)
-    let first = state.first * beta1 + gradient * (1 - beta1)
-    let second = state.second * beta2 + gradient.squared() * (1 - beta2)
+  /// The equations of Adam; the new value in f32.
+  private func stepped(_ state: State, _ g: Tensor, _ parameter: Parameter, _ factors: Factors) -> State {
+    let gradient = g.cast(to: .f32)
+    let value = state.value.cast(to: .f32)
+    let rate = parameter.isTable ? factors.tableRate : factors.rate
+    let first = state.moments[0] * beta1 + gradient * (1 - beta1)
+    let second = state.moments[1] * beta2 + gradient.squared() * (1 - beta2)
     let direction = (first / factors.first) / ((second / factors.second).squareRoot() + eps)
+    let decays = decay != 0 && (parameter.decays || decaysAll)
     let kept = decays ? value * (1 - rate * decay) : value
-    return State(value: (kept - rate * direction).cast(to: state.value.dtype), first: first, second: second)
+    return State(value: kept - rate * direction, moments: [first, second])
+  }
+
+  /// The equations of Adagrad by rows; the new value in f32.
+  private func steppedByRows(_ state: State, _ g: Tensor, _ factors: Factors) -> State {
+    let shape = g.shape
+    let width = shape.dropFirst().reduce(1, *)
+    let gradient = g.cast(to: .f32).reshaped([shape[0], width])
+    let sum = state.moments[0] + gradient.squared().mean(-1, keepingAxes: true)
+    let direction = (gradient / (sum.squareRoot() + eps)).reshaped(shape)
+    return State(value: state.value.cast(to: .f32) - factors.tableRate * direction, moments: [sum])
   }
 
   /// g · min(1, clip / (‖g‖ + 1e-6)), with one norm for the tables and one for the rest.
@@ -152,13 +201,23 @@ private enum Gradient {
   }
 }
 
+extension Tensor {
+  /// A new value of a parameter (f32) as it is stored. Tables shorter than f32 are rounded up or down by chance: an update
+  /// is often less than half the distance of two bf16 numbers, and would be lost for good.
+  fileprivate func stored(as dtype: DType, of parameter: Parameter, _ number: Int, _ step: Tensor) -> Tensor {
+    guard dtype == .bf16, parameter.isTable else { return cast(to: dtype) }
+    let key = step * 65_536 + Double(number)
+    return trace.emit(DitheredCast(), self, trace.emit(Random(.bits, type.with(.i32)), key))
+  }
+}
+
 extension AdamW.State {
   fileprivate func map(_ other: Self, _ body: (Tensor, Tensor) -> Tensor) -> Self {
-    Self(value: body(value, other.value), first: body(first, other.first), second: body(second, other.second))
+    Self(value: body(value, other.value), moments: zip(moments, other.moments).map(body))
   }
 
   fileprivate func rows(_ ids: Tensor) -> Self {
-    Self(value: value.rows(ids), first: first.rows(ids), second: second.rows(ids))
+    Self(value: value.rows(ids), moments: moments.map { $0.rows(ids) })
   }
 
   fileprivate func scattered(to ids: Tensor, of table: Self) -> Self {

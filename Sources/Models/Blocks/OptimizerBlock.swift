@@ -50,8 +50,7 @@ struct OptimizerBlock: Architecture {
 
   func outputs(of inputs: [String: Tensor], in trace: Trace) -> [(name: String, tensor: Tensor)] {
     var states = parameters.map { parameter in
-      let value = trace[parameter]
-      return AdamW.State(value: value, first: value.constant(0), second: value.constant(0))
+      AdamW.State(value: trace[parameter], moments: optimizer.moments(of: parameter).map { trace.constant(0, $0) })
     }
     for step in 0..<steps {
       var entries: [(parameter: Parameter, state: AdamW.State, gradient: Tensor)] = []

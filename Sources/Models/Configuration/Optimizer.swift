@@ -10,7 +10,8 @@ extension AdamW {
       rate: try LearningRate(&fields), beta1: try fields.number("beta1", default: 0.9, in: 0...0.999_999_999),
       beta2: try fields.number("beta2", default: 0.95, in: 0...0.999_999_999), eps: try fields.number("eps", default: 1e-8),
       decay: try fields.number("weight_decay", default: 0), decaysAll: try fields.bool("decay_all", default: false),
-      clip: try fields.number("clip", default: 0), lazyTables: try fields.bool("lazy_tables", default: false))
+      clip: try fields.number("clip", default: 0), lazyTables: try fields.bool("lazy_tables", default: false),
+      tableRule: try fields.choice("table_rule", default: .adam))
     try fields.finish()
   }
 }

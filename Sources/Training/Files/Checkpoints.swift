@@ -60,25 +60,30 @@ public struct Checkpoint {
   public var moments: [String: HostTensor]
   public var state: TrainingState
   public var tokenizer: Tokenizer
+  /// What the model's tables are stored as.
+  public var tables: DType
 
   static let stateName = "state.safetensors"
 
   public init(
     json: JSON, tensors: [String: HostTensor], moments: [String: HostTensor], state: TrainingState,
-    tokenizer: Tokenizer = .bytes
+    tokenizer: Tokenizer = .bytes, tables: DType = .f32
   ) {
     self.json = json
     self.tensors = tensors
     self.moments = moments
     self.state = state
     self.tokenizer = tokenizer
+    self.tables = tables
   }
 
   /// What is kept of a tensor beside the model.
-  static func moments(of parameter: Parameter, averageDecay: Double?) -> [String] {
-    let trained = [ValueNames.firstMoment(parameter.name), ValueNames.secondMoment(parameter.name)]
-    let moments = parameter.isTrained ? trained : []
-    return averageDecay == nil || parameter.role == .frozen ? moments : moments + [ValueNames.parameter(parameter.name)]
+  static func moments(
+    of parameter: Parameter, _ optimizer: AdamW, averageDecay: Double?
+  ) -> [(name: String, type: TensorType)] {
+    let moments = parameter.isTrained ? optimizer.namedMoments(of: parameter) : []
+    guard averageDecay != nil, parameter.role != .frozen else { return moments }
+    return moments + [(ValueNames.parameter(parameter.name), parameter.type)]
   }
 
   /// Reads a checkpoint's folder.
@@ -86,14 +91,17 @@ public struct Checkpoint {
     let model = try ModelDirectory(path)
     let file = try TensorFile("\(path)/\(Self.stateName)")
     state = try TrainingState(file.metadata, of: file.path)
+    guard let optimizer = model.program.configuration.optimizer else {
+      throw Diagnostic("\(path): no checkpoint of a training run: its configuration has no optimizer")
+    }
     var moments: [String: HostTensor] = [:]
     for parameter in model.program.parameters {
-      for name in Self.moments(of: parameter, averageDecay: state.averageDecay) {
-        let isWeight = name == ValueNames.parameter(parameter.name)
-        moments[name] = try file.tensor(name, as: isWeight ? parameter.type : parameter.type.with(.f32))
+      for (name, type) in Self.moments(of: parameter, optimizer, averageDecay: state.averageDecay) {
+        moments[name] = try file.tensor(name, as: type)
       }
     }
     (json, tensors, self.moments) = (model.json, model.tensors, moments)
     tokenizer = try model.tokenizer()
+    tables = model.program.tables
   }
 }

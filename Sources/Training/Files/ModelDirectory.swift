@@ -85,19 +85,4 @@ extension Program {
     let shown = names.prefix(8).map { "'\($0)'" }.joined(separator: ", ")
     return "\(names.count) tensors (\(shown)\(names.count > 8 ? ", …" : ""))"
   }
-
-  /// Throws if this machine has not the memory for `copies` of all tensors.
-  func checkMemory(copies: Int) throws(Diagnostic) {
-    let bytes = parameters.reduce(0.0) { sum, parameter in
-      sum + parameter.type.shape.reduce(Double(parameter.type.dtype.size)) { $0 * Double($1) }
-    }
-    let needed = bytes * Double(copies)
-    let available = Double(ProcessInfo.processInfo.physicalMemory)
-    guard needed <= available else {
-      let (wanted, has) = (needed / 1e9, available / 1e9)
-      let sizes = String(format: "the model wants %.1f GB of memory, this machine has %.1f GB", wanted, has)
-      let largest = parameters.max { $0.type.bytes < $1.type.bytes }
-      throw Diagnostic(sizes + (largest.map { "; its largest tensor is the \($0)" } ?? ""))
-    }
-  }
 }

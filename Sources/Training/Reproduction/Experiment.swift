@@ -10,18 +10,28 @@ public struct Experiment: Sendable {
     public let name: String
     /// As tables and plots have it.
     public let title: String
-    /// The value of its `config.json` for a run of so many steps.
-    let configuration: @Sendable (_ steps: Int) -> JSON
+    /// The model and its optimizer for a run of so many steps.
+    let training: @Sendable (_ steps: Int) throws(Diagnostic) -> TrainingConfiguration
     /// Makes what is measured a running average of the weights.
     let averageDecay: Double?
 
     public init(
-      _ name: String, _ title: String, averageDecay: Double? = nil, configuration: @escaping @Sendable (Int) -> JSON
+      _ name: String, _ title: String, averageDecay: Double? = nil,
+      training: @escaping @Sendable (_ steps: Int) throws(Diagnostic) -> TrainingConfiguration
     ) {
       self.name = name
       self.title = title
       self.averageDecay = averageDecay
-      self.configuration = configuration
+      self.training = training
+    }
+
+    /// A model by the value of its `config.json` for a run of so many steps.
+    public init(
+      _ name: String, _ title: String, averageDecay: Double? = nil, configuration: @escaping @Sendable (Int) -> JSON
+    ) {
+      self.init(name, title, averageDecay: averageDecay) { steps throws(Diagnostic) in
+        try TrainingConfiguration(configuration(steps), steps: steps)
+      }
     }
   }
 
@@ -98,8 +108,8 @@ public struct Experiment: Sendable {
     public static let training = "training_loss"
     public static let validation = "validation_loss"
     public static let parameters = "parameters"
-    /// Floating-point operations of the forward pass, for one token or image.
-    public static let flops = "forward_flops"
+    /// Multiply-adds of the forward pass, for one token or image.
+    public static let multiplyAdds = "forward_multiply_adds"
     public static let milliseconds = "milliseconds_per_step"
   }
 }

@@ -2,29 +2,39 @@ import IR
 import Models
 import Runtime
 
-/// Random facts to be learnt by heart: a subject and a relation, in this order, are followed by an object.
+/// Random facts to be learnt by heart: a subject and a relation have an object.
 ///
-///     tokens [s, 256 + r]   targets [-1, o]     s < 256, r < 64, o < 64
+///     facts = (subject[s] + relation[r]) / √2   objects = o     s < 256, r < 64, o < 64
 ///
+/// Subjects and relations are vectors of 64 normal numbers, which stay what they are.
 /// Nothing about a fact follows from others, so that a model knows as many as it has room for. Every pass takes each once,
 /// in a new order. Validated is on all of them.
 struct FactBatches: BatchSource {
   static let subjects = 256, relations = 64, objects = 64
   static let count = subjects * relations
-  static let vocabulary = subjects + relations
+  static let width = 64
 
   let batch: Int
   let seed: UInt64
+  /// A row for each subject, then one for each relation.
+  private let vectors: [Double]
 
-  var types: [String: TensorType] { ["tokens": .i64(batch, 2), "targets": .i64(batch, 2)] }
+  init(batch: Int, seed: UInt64) {
+    self.batch = batch
+    self.seed = seed
+    var random = SplitMix64(seed: SplitMix64.mixed(seed &+ 1))
+    vectors = (0..<((Self.subjects + Self.relations) * Self.width)).map { _ in random.normal() / 2.0.squareRoot() }
+  }
+
+  var types: [String: TensorType] { ["facts": .f32(batch, 1, Self.width), "objects": .i64(batch, 1)] }
   var unit: String { "facts" }
   var unitsPerBatch: Int { batch }
-  var settings: BatchSettings { BatchSettings(batch: batch, length: 2, seed: seed) }
+  var settings: BatchSettings { BatchSettings(batch: batch, seed: seed) }
   var identity: DataIdentity { DataIdentity(source: "random facts", bytes: Self.count, crc32: UInt(seed & 0xffff_ffff)) }
 
   func check(_ program: Program) throws(Diagnostic) {
-    guard let rows = program.vocabulary, rows >= Self.vocabulary else {
-      throw Diagnostic("facts want a language model with a vocabulary of at least \(Self.vocabulary)")
+    guard program.inputs.contains(where: { $0.name == "facts" }) else {
+      throw Diagnostic("facts want a model that takes facts")
     }
   }
 
@@ -47,12 +57,15 @@ struct FactBatches: BatchSource {
   }
 
   private func facts(_ numbers: [Int]) throws(Diagnostic) -> [String: HostTensor] {
-    var (tokens, targets): ([Int64], [Int64]) = ([], [])
+    var facts: [Double] = []
     for number in numbers {
-      tokens += [Int64(number / Self.relations), Int64(Self.subjects + number % Self.relations)]
-      targets += [-1, object(of: number)]
+      let (subject, relation) = number.quotientAndRemainder(dividingBy: Self.relations)
+      let (first, second) = (subject * Self.width, (Self.subjects + relation) * Self.width)
+      for place in 0..<Self.width { facts.append(vectors[first + place] + vectors[second + place]) }
     }
-    let type = TensorType(.i64, [batch, 2])
-    return ["tokens": try HostTensor(type, integers: tokens), "targets": try HostTensor(type, integers: targets)]
+    return [
+      "facts": try HostTensor(.f32(batch, 1, Self.width), doubles: facts),
+      "objects": try HostTensor(.i64(batch, 1), integers: numbers.map(object)),
+    ]
   }
 }

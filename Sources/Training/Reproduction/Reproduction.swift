@@ -3,6 +3,7 @@ import DSL
 import Foundation
 import IR
 import Models
+import Ops
 import Runtime
 
 /// Runs an experiment: every arm with every seed, one after the other, and a report that grows with each.
@@ -15,18 +16,21 @@ public struct Reproduction {
     public var seeds: Int
     /// What the whole takes at most, if need be with fewer steps.
     public var minutes: Double
+    /// Steps of every run, whatever they take; `nil` for the experiment's, if there is time for them.
+    public var steps: Int?
     public var target: CompileTarget
     public var compile: CompileOptions
     /// The command as it was given, which every file begins with.
     public var command: String
 
     public init(
-      folder: String, seeds: Int = 3, minutes: Double = 40, target: CompileTarget,
-      compile: CompileOptions = CompileOptions(), command: String
+      folder: String, seeds: Int = 3, minutes: Double = 40, steps: Int? = nil,
+      target: CompileTarget, compile: CompileOptions = CompileOptions(), command: String
     ) {
       self.folder = folder
       self.seeds = seeds
       self.minutes = minutes
+      self.steps = steps
       self.target = target
       self.compile = compile
       self.command = command
@@ -94,11 +98,11 @@ public struct Reproduction {
   /// Trains and measures one model; false if it was interrupted.
   private func run(_ job: Job, _ plan: ReproductionPlan) throws(Diagnostic) -> Bool {
     let folder = folder(of: job)
-    let configuration = try TrainingConfiguration(job.arm.configuration(plan.steps), steps: plan.steps)
+    let configuration = try job.arm.training(plan.steps)
     let source = try experiment.batches(job.seed)
     let trainer: Trainer
     var state: TrainingState?
-    if let newest = Checkpoints(in: folder).newest {
+    if configuration.isDescribed, let newest = Checkpoints(in: folder).newest {
       let checkpoint = try Checkpoint(newest.path)
       state = checkpoint.state
       trainer = try Trainer(
@@ -128,7 +132,7 @@ public struct Reproduction {
     numbers[Experiment.Key.training] = last.reduce(0, +) / Double(max(1, last.count))
     numbers[Experiment.Key.validation] = try trainer.validationLoss(batches: Self.validationBatches)
     numbers[Experiment.Key.parameters] = Double(trainer.configuration.program.trained.reduce(0) { $0 + $1.type.count })
-    numbers[Experiment.Key.flops] = try trainer.forwardFlops
+    numbers[Experiment.Key.multiplyAdds] = try trainer.forwardMultiplyAdds
     numbers[Experiment.Key.milliseconds] = 1000 * seconds / Double(max(1, trainer.step))
     if job.seed == 1 {
       for (file, svg) in measurement.pictures { try write(svg, to: file) }
@@ -180,10 +184,13 @@ public struct Reproduction {
       guard plan.experiment == experiment.name else {
         throw Diagnostic("\(options.folder): holds the experiment '\(plan.experiment)'; choose another folder")
       }
+      guard options.steps ?? plan.steps == plan.steps else {
+        throw Diagnostic("\(options.folder): was begun with \(plan.steps) steps a run; choose another folder")
+      }
       status.write("goes on in \(options.folder), with \(plan.steps) steps a run\n")
       return plan
     }
-    var plan = ReproductionPlan(experiment: experiment.name, steps: experiment.steps)
+    var plan = ReproductionPlan(experiment: experiment.name, steps: options.steps ?? experiment.steps)
     status.write(
       "\(experiment.name): \(experiment.arms.count) models, \(options.seeds) seeds; "
         + "a few steps of each to see how long they take\n")
@@ -191,7 +198,7 @@ public struct Reproduction {
     let begin = clock.now
     for arm in experiment.arms {
       let start = clock.now
-      let configuration = try TrainingConfiguration(arm.configuration(plan.steps), steps: plan.steps)
+      let configuration = try arm.training(plan.steps)
       let trainer = try Trainer(
         configuration, on: experiment.batches(1), averageDecay: arm.averageDecay, for: options.target,
         options: options.compile)
@@ -205,7 +212,9 @@ public struct Reproduction {
       plan.secondsPerStep[arm.name] = (trained - compiled).inSeconds / Double(steps)
       plan.secondsBeside[arm.name] = ((compiled - start) + (clock.now - trained)).inSeconds
     }
-    plan.fit(minutes: options.minutes - (clock.now - begin).inSeconds / 60, seeds: options.seeds)
+    if options.steps == nil {
+      plan.fit(minutes: options.minutes - (clock.now - begin).inSeconds / 60, seeds: options.seeds)
+    }
     status.write("\(plan.steps) steps a run, about \(Show.duration(plan.seconds * Double(options.seeds))) in all\n")
     try AtomicFile.write(plan.json.text(pretty: true) + "\n", to: file)
     return plan
@@ -272,12 +281,12 @@ extension Function {
 }
 
 extension Trainer {
-  /// Floating-point operations of the forward pass for one token or image.
-  var forwardFlops: Double {
+  /// Multiply-adds of the forward pass for one token or image.
+  var forwardMultiplyAdds: Double {
     get throws(Diagnostic) {
       var forward = try configuration.program.trace(inputs: source.types)
       forward.keepScalars()
-      return Double(Module(functions: [forward]).cost(of: forward).flops) / Double(source.unitsPerBatch)
+      return forward.multiplyAdds / Double(source.unitsPerBatch)
     }
   }
 }

@@ -58,7 +58,7 @@ struct ReproductionReport {
   private var table: String {
     let measured = experiment.columns
     let key = measured.first?.key ?? Experiment.Key.validation
-    let titles = ["model", "parameters", "kflop forward"] + measured.map(\.title) + ["difference", "ms a step"]
+    let titles = ["model", "parameters", "kMAC forward"] + measured.map(\.title) + ["difference", "ms a step"]
     var lines = [titles, ["---"] + [String](repeating: "---:", count: titles.count - 1)]
     for arm in experiment.arms {
       func mean(_ key: String, _ scale: Double, _ decimals: Int) -> String {
@@ -68,7 +68,7 @@ struct ReproductionReport {
       let difference = arm.name == experiment.baseline
         ? nil : results.difference(key, of: arm.name, from: experiment.baseline)?.text(decimals: 4, signed: true)
       lines.append(
-        [arm.title, mean(Experiment.Key.parameters, 1, 0), mean(Experiment.Key.flops, 1000, 0)] + numbers
+        [arm.title, mean(Experiment.Key.parameters, 1, 0), mean(Experiment.Key.multiplyAdds, 1000, 0)] + numbers
           + [difference ?? "", mean(Experiment.Key.milliseconds, 1, 1)])
     }
     return lines.map { "| \($0.joined(separator: " | ")) |\n" }.joined()

@@ -1,39 +1,41 @@
-import Compiler
 import DSL
 import Foundation
 import IR
 import Models
+import Ops
 import Runtime
 
 extension Experiment {
   /// UltraMem, arXiv 2411.12364: memories against a dense network at equal arithmetic, on facts to be learnt by heart.
   static func ultraMem() throws(Diagnostic) -> Experiment {
-    let target = try FactModel(hidden: 256).flops
-    // What the memory computes, the feed-forward layers do without.
+    let dense = FactModel()
+    let target = try dense.multiplyAdds
+    // What the memory computes, the feed-forward layer does without.
     let productKeys = try FactModel(memory: .productKeys).matching(target)
     let ultra = try FactModel(memory: .ultra(keys: 64)).matching(target)
     func arm(_ name: String, _ title: String, _ model: FactModel, tableRate: Double = 1, decays: Bool = false) -> Arm {
-      Arm(name, title) { steps in
-        let optimizer: JSON = [
-          "learning_rate": 2e-3, "beta1": 0.9, "beta2": 0.95, "warmup": .integer(max(1, min(100, steps / 10))),
-          "schedule": "cosine", "total": .integer(steps), "final": 0.1, "table_rate": .number(tableRate),
-          "table_rate_steps": .integer(decays ? steps : 0),
-        ]
-        return model.configuration(optimizer: optimizer)
+      Arm(name, title) { steps throws(Diagnostic) in
+        let rate = LearningRate(
+          2e-3, warmup: max(1, min(100, steps / 10)), schedule: .cosine(total: max(1, steps), final: 0.1),
+          tables: tableRate, tableSteps: decays ? steps : 0)
+        return TrainingConfiguration(try model.program(), optimizer: AdamW(rate: rate))
       }
     }
     return Experiment(
       Paper.ultraMem.rawValue, title: "Memories against dense layers at equal arithmetic",
       setup: """
-        \(FactBatches.count) random facts (subject, relation → object) are learnt by heart by transformers of width 64 \
-        with 2 blocks, 256 facts a step. All models but the wide one do as much arithmetic: those with a memory have \
-        narrower feed-forward layers. The loss is that over all facts; knowing nothing is \
-        \(String(format: "%.3f", log(Double(FactBatches.objects)))).
+        \(FactBatches.count) random facts (subject, relation → object) are learnt by heart, 256 a step, from the sum of a \
+        random vector of 64 numbers for each subject and each relation. The network is one residual feed-forward layer \
+        with a memory beside it. All models but the wide one do as many multiply-adds: those with a memory have a \
+        narrower feed-forward layer. The loss is that over all facts; knowing nothing is \
+        \(String(format: "%.3f", log(Double(FactBatches.objects)))). Times are those of a layer of width 512 alone, of \
+        single tokens with other inputs each time; experts and the dense layer are as wide as makes their multiply-adds \
+        those of the memory. A tenth of the runs takes no longer.
         """,
       steps: 1500,
       arms: [
-        arm("dense", "dense", FactModel(hidden: 256)),
-        arm("dense-wide", "dense, as many parameters", FactModel(hidden: 256 + 340)),
+        arm("dense", "dense", dense),
+        arm("dense-wide", "dense, as many parameters", FactModel(hidden: dense.hidden + FactModel.memorySize / (2 * 64))),
         arm("pkm", "product keys, values learn 4×", productKeys, tableRate: 4),
         arm("pkm-decay", "product keys, 10× → 1×", productKeys, tableRate: 10, decays: true),
         arm("ultramem-flat", "UltraMem, values learn 1×", ultra),
@@ -42,7 +44,6 @@ extension Experiment {
       baseline: "dense",
       columns: [
         Column(Key.validation, "loss over all facts"), Column(Key.training, "training loss"),
-        Column(latencyGrowth, "time of 64 × the slots", decimals: 2),
       ],
       claims: [
         .lower("pkm", than: "dense", "Product keys are below the dense network at equal arithmetic"),
@@ -50,24 +51,34 @@ extension Experiment {
         .lower("pkm-decay", than: "pkm", "Values want a rate that starts high and falls (product keys)"),
         .lower("ultramem", than: "ultramem-flat", "Values want a rate that starts high and falls (UltraMem)"),
         .below(
-          1.5, "ultramem", by: latencyGrowth,
-          "A forward pass takes as long with 64 times the slots (at most half more)"),
+          2, "ultramem", by: slotGrowth, "A token takes at most twice as long with 256 times the slots (4096 to 1048576)"),
+        .below(1, "ultramem", by: toExperts(1), "A token takes less than with 2 of 32 experts at equal arithmetic"),
+        .below(1, "ultramem", by: toExperts(16), "So do 16 tokens"),
+        .below(1, "ultramem", by: toExperts(64), "So do 64 tokens"),
       ],
+      pictures: [LatencyStudy.slotsPicture, LatencyStudy.batchPicture],
       batches: { seed throws(Diagnostic) in FactBatches(batch: 256, seed: seed) },
       measure: { arm, trainer throws(Diagnostic) in
         var measurement = Measurement()
         guard arm.name == "ultramem" else { return measurement }
-        let few = try FactModel(memory: .ultra(keys: 64)).seconds(for: trainer.target, trainer.options)
-        let many = try FactModel(memory: .ultra(keys: 512)).seconds(for: trainer.target, trainer.options)
-        measurement.numbers[latencyGrowth] = many / few
+        measurement.numbers = try LatencyStudy.measure(for: trainer.target, trainer.options)
+        func ratio(_ key: String, to other: String) -> Double {
+          (measurement.numbers[key] ?? .nan) / (measurement.numbers[other] ?? .nan)
+        }
+        measurement.numbers[slotGrowth] = ratio(LatencyStudy.slotsKey(1024), to: LatencyStudy.slotsKey(64))
+        for batch in LatencyStudy.batches {
+          measurement.numbers[toExperts(batch)] =
+            ratio(LatencyStudy.batchKey(.memory, batch), to: LatencyStudy.batchKey(.experts, batch))
+        }
         return measurement
       })
   }
 
-  private static let latencyGrowth = "time_of_64_times_the_slots"
+  private static let slotGrowth = "time_of_256_times_the_slots"
+  private static func toExperts(_ batch: Int) -> String { "time_to_experts_at_\(batch)" }
 }
 
-/// A transformer that learns facts.
+/// A network that learns facts.
 private struct FactModel {
   enum Memory {
     case none, productKeys
@@ -75,70 +86,42 @@ private struct FactModel {
   }
 
   var hidden = 256
+  /// Elements of the memories' values.
+  static let memorySize = 64 * 64 * 32
   var memory = Memory.none
 
-  func configuration(optimizer: JSON? = nil) -> JSON {
-    var object = JSON.Object()
-    object.set("architecture", "language-model")
-    object.set("vocabulary", .integer(FactBatches.vocabulary))
-    object.set("width", 64)
-    object.set("layers", 2)
-    object.set("heads", 2)
-    object.set("feed_forward", ["hidden": .integer(hidden)])
-    let place: JSON = [["from": 0, "to": 1]]
+  func program() throws(Diagnostic) -> Program {
+    var options: JSON?
     switch memory {
     case .none: break
     case .productKeys:
-      object.set("memory", [
-        "kind": "pkm", "placements": place, "keys": 45, "top": 8, "heads": 2, "key_width": 32, "query_norm": true,
-      ])
+      options = ["kind": "pkm", "keys": 45, "top": 8, "heads": 2, "key_width": 32, "query_norm": true]
     case .ultra(let keys):
-      object.set("memory", [
-        "kind": "ultramem", "placements": place, "keys": .integer(keys), "top": 16, "key_width": 16, "value_width": 32,
-        "expansion": 4, "rank": 2, "cores": 2, "query_mode": "separate",
-      ])
+      options = [
+        "kind": "ultramem", "keys": .integer(keys), "top": 16, "key_width": 16, "value_width": 32, "expansion": 4,
+        "rank": 2, "cores": 2, "query_mode": "separate",
+      ]
     }
-    if let optimizer { object.set("optimizer", optimizer) }
-    return .object(object)
+    return try .factLearner(width: FactBatches.width, hidden: hidden, classes: FactBatches.objects, memory: options)
   }
 
-  /// Operations of the forward pass for a fact.
-  var flops: Double {
+  /// Multiply-adds of the forward pass for a fact.
+  var multiplyAdds: Double {
     get throws(Diagnostic) {
       let source = FactBatches(batch: 64, seed: 1)
-      var forward = try Program(Configuration(configuration())).trace(inputs: source.types)
+      var forward = try program().trace(inputs: source.types)
       forward.keepScalars()
-      return Double(Module(functions: [forward]).cost(of: forward).flops) / Double(source.batch)
+      return forward.multiplyAdds / Double(source.batch)
     }
   }
 
-  /// The model with as wide feed-forward layers as there are operations for.
+  /// The model with as wide a feed-forward layer as there are multiply-adds for.
   func matching(_ target: Double) throws(Diagnostic) -> FactModel {
     var (narrow, wide) = (self, self)
     (narrow.hidden, wide.hidden) = (8, 16)
-    let (low, high) = (try narrow.flops, try wide.flops)
+    let (low, high) = (try narrow.multiplyAdds, try wide.multiplyAdds)
     var model = self
     model.hidden = max(8, 8 + Int((8 * (target - low) / (high - low)).rounded(.down)))
     return model
-  }
-
-  /// What one fact takes: the least of many forward passes.
-  func seconds(for target: CompileTarget, _ options: CompileOptions) throws(Diagnostic) -> Double {
-    let program = try Program(Configuration(configuration()))
-    var inputs: [String: HostTensor] = [:]
-    for (name, tensor) in try program.initialTensors(seed: 1) { inputs[ValueNames.parameter(name)] = tensor }
-    var forward = try program.trace(inputs: ["tokens": .i64(1, 2)])
-    forward.name = "latency"
-    let executable = try compile(Module(functions: [forward]), entry: forward.name, for: target, options: options)
-    inputs[ValueNames.input("tokens")] = try HostTensor(.i64(1, 2), integers: [3, 260])
-    _ = try executable.run(inputs)
-    var least = Double.infinity
-    let clock = ContinuousClock()
-    for _ in 0..<200 {
-      let start = clock.now
-      try executable.run()
-      least = min(least, (clock.now - start).inSeconds)
-    }
-    return least
   }
 }

@@ -36,7 +36,7 @@ public final class Trainer {
     _ configuration: TrainingConfiguration, on source: any BatchSource, averageDecay: Double? = nil,
     recomputing sites: Int? = nil, for target: CompileTarget, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
-    try configuration.program.checkMemory(copies: averageDecay == nil ? 4 : 5)
+    try configuration.checkMemory(hasAverage: averageDecay != nil)
     let tensors = try configuration.program.initialTensors(seed: source.settings.seed)
     try self.init(
       configuration, on: source, averageDecay, sites, tensors: tensors, moments: [:], step: 0, target, options)
@@ -167,13 +167,15 @@ extension Trainer {
   public func checkpoint(seconds: Double) throws(Diagnostic) -> Checkpoint {
     var moments: [String: HostTensor] = [:]
     for parameter in configuration.program.parameters {
-      for name in Checkpoint.moments(of: parameter, averageDecay: averageDecay) { moments[name] = try value(of: name) }
+      for (name, _) in Checkpoint.moments(of: parameter, configuration.optimizer, averageDecay: averageDecay) {
+        moments[name] = try value(of: name)
+      }
     }
     let state = TrainingState(
       step: step, batches: source.settings, data: source.identity, averageDecay: averageDecay, seconds: seconds)
     return Checkpoint(
       json: configuration.json, tensors: try tensors(), moments: moments, state: state,
-      tokenizer: source.tokenizer ?? .bytes)
+      tokenizer: source.tokenizer ?? .bytes, tables: configuration.program.tables)
   }
 
   private func value(of name: String) throws(Diagnostic) -> HostTensor {

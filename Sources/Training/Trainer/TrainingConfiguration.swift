@@ -1,4 +1,5 @@
 import DSL
+import Foundation
 import IR
 import Models
 import Runtime
@@ -11,14 +12,17 @@ public struct TrainingConfiguration {
   public let optimizer: AdamW
   /// What people should know of the choices made.
   public var notes: [String] { program.configuration.notes }
+  /// Whether a file describes the model, so that a checkpoint can be read again.
+  var isDescribed: Bool { json["architecture"] != nil }
 
   /// - Parameters:
   ///   - json: the file.
   ///   - steps: steps of the whole run, for a schedule that the file does not give.
   ///   - earlier: the configuration of the checkpoint that is resumed; it gives the optimizer if the file does not.
   ///   - rate: a learning rate instead of the configured one.
+  ///   - tables: what tables of rows are stored as: f32, or bf16, whose updates are rounded by chance.
   public init(
-    _ json: JSON, steps: Int, continuing earlier: JSON? = nil, learningRate rate: Double? = nil
+    _ json: JSON, steps: Int, continuing earlier: JSON? = nil, learningRate rate: Double? = nil, tables: DType = .f32
   ) throws(Diagnostic) {
     var object = try json.object()
     if object["optimizer"] == nil {
@@ -33,7 +37,7 @@ public struct TrainingConfiguration {
     self.json = JSON(.object(object), at: json.location)
     // Also where the file says how the model is used later.
     let configuration = try Configuration(self.json, mode: .train)
-    program = try Program(configuration)
+    program = try Program(configuration, tables: tables)
     guard let optimizer = configuration.optimizer else { preconditionFailure("the optimizer was set above") }
     self.optimizer = optimizer
     if let earlier {
@@ -66,5 +70,25 @@ public struct TrainingConfiguration {
       rest.set(member.key, member.value)
     }
     return .object(rest)
+  }
+}
+
+extension TrainingConfiguration {
+  /// Throws if this machine has not the memory to train the model: each tensor in the step and once on its way there, the
+  /// moments, and a running average if there is one.
+  func checkMemory(hasAverage: Bool) throws(Diagnostic) {
+    func bytes(_ type: TensorType) -> Double { type.shape.reduce(Double(type.dtype.size)) { $0 * Double($1) } }
+    let needed = program.parameters.reduce(0.0) { sum, parameter in
+      let copies: Double = hasAverage ? 3 : 2
+      let moments = parameter.isTrained ? optimizer.moments(of: parameter).reduce(0) { $0 + bytes($1) } : 0
+      return sum + copies * bytes(parameter.type) + moments
+    }
+    let available = Double(ProcessInfo.processInfo.physicalMemory)
+    guard needed <= available else {
+      let (wanted, has) = (needed / 1e9, available / 1e9)
+      let sizes = String(format: "the model wants %.1f GB of memory, this machine has %.1f GB", wanted, has)
+      let largest = program.parameters.max { bytes($0.type) < bytes($1.type) }
+      throw Diagnostic(sizes + (largest.map { "; its largest tensor is the \($0)" } ?? ""))
+    }
   }
 }

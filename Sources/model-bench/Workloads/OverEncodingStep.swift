@@ -1,5 +1,6 @@
 import DSL
 import IR
+import Models
 import Passes
 import Runtime
 
@@ -41,19 +42,18 @@ extension Workload {
       guard let value = known ?? result?.1 else { preconditionFailure("the gradient has '\(name)'") }
       return trace.tensor(value)
     }
+    let optimizer = AdamW(beta2: 0.999, lazyTables: true)
     let entries = tables.map { table in
-      let state = AdamW.State(
-        value: value("param/" + table.name), first: trace.input("state/m/" + table.name, table.type),
-        second: trace.input("state/v/" + table.name, table.type))
+      let moments = optimizer.namedMoments(of: table).map { trace.input($0.name, $0.type) }
+      let state = AdamW.State(value: value("param/" + table.name), moments: moments)
       return (parameter: table, state: state, gradient: value("grad/param/" + table.name))
     }
     let done = trace.input("state/step", .i64())
-    let states = AdamW(beta2: 0.999, lazyTables: true).update(entries, step: done)
+    let states = optimizer.update(entries, step: done)
     var results: [(name: String, tensor: Tensor)] = []
     for (table, state) in zip(tables, states) {
-      results += [
-        ("param/" + table.name, state.value), ("state/m/" + table.name, state.first), ("state/v/" + table.name, state.second),
-      ]
+      results.append(("param/" + table.name, state.value))
+      results += zip(optimizer.namedMoments(of: table), state.moments).map { ($0.name, $1) }
     }
     results.append(("state/step", done + 1))
     for name in function.resultNames where !tables.contains(where: { "grad/param/" + $0.name == name }) {
