@@ -11,6 +11,8 @@ public enum Pipelines {
 
   /// Makes a program better at tensor level; every pass may be left out.
   public static let optimization: [Pass] = [
+    // While it stands as the model wrote it; of what is trained it was found before the gradients were made.
+    .fuseAttention,
     // Algebra first, and what it leaves behind goes: everything after works on less.
     .simplify,
     .shareSubexpressions,
@@ -32,6 +34,9 @@ public enum Pipelines {
   /// The whole way to a backend.
   public static let all: [Pass] = preparation + optimization + lowering
 
+  /// The whole way with products of bf16: they are found when all algebra is done, and the casts become parts of rows.
+  public static let allInBF16: [Pass] = all.flatMap { $0.name == Pass.fuseWidthExpansion.name ? [.lowerPrecision, $0] : [$0] }
+
   /// Every pass there is, those outside the pipeline too.
-  public static let known: [Pass] = [.fuseAttention, .differentiate, .lowerPrecision] + all
+  public static let known: [Pass] = [.differentiate, .lowerPrecision] + all
 }

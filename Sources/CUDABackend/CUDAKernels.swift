@@ -6,7 +6,7 @@ public final class CUDAKernels: @unchecked Sendable {
   public let program: CUDAProgram
   public let device: CUDADevice
   private let kernels: [Kernel]
-  private let functions: [[CUDAFunction]]
+  private let functions: [[CUDAFunction?]]
   /// The stages that cuBLASLt does, where it is there.
   private let products: [[CUDAProduct?]]
 
@@ -15,20 +15,26 @@ public final class CUDAKernels: @unchecked Sendable {
     _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], on device: CUDADevice,
     cacheDirectory: String? = CacheDirectory.standard
   ) throws(Diagnostic) {
+    let products = try CUDAKernels.products(of: kernels.map(\.mapping), on: device)
     let program: CUDAProgram
-    do { program = try CUDAProgram(kernels) } catch { throw Diagnostic(error.message) }
-    var functions: [[CUDAFunction]] = []
+    do throws(Violation) {
+      program = try CUDAProgram(kernels) { products[$0][$1] != nil }
+    } catch { throw Diagnostic(error.message) }
+    var functions: [[CUDAFunction?]] = []
     let compiler = kernels.isEmpty ? nil : try CUDACompiler(for: device.architecture(), cacheDirectory: cacheDirectory)
     // The pieces stand in the order of the kernels.
     for piece in try compiler?.compile(program) ?? [] {
       let module = try CUDAModule(piece.code, on: device)
       for number in piece.kernels {
-        functions.append(try program.kernels[number].launches.map { (launch) throws(Diagnostic) in
-          try module.function(launch.function, sharedBytes: launch.sharedBytes)
-        })
+        var stages: [CUDAFunction?] = []
+        for (stage, launch) in program.kernels[number].launches.enumerated() {
+          let isLibrarys = products[number][stage] != nil
+          stages.append(isLibrarys ? nil : try module.function(launch.function, sharedBytes: launch.sharedBytes))
+        }
+        functions.append(stages)
       }
     }
-    products = try CUDAKernels.products(of: program, on: device)
+    self.products = products
     (self.program, self.device, self.kernels, self.functions) = (program, device, kernels.map(\.kernel), functions)
   }
 
@@ -42,25 +48,22 @@ public final class CUDAKernels: @unchecked Sendable {
     for (stage, launch) in program.kernels[number].launches.enumerated() {
       if let product = products[number][stage] {
         try product.run({ places[$0] }, on: stream)
-      } else {
-        let function = functions[number][stage]
+      } else if let function = functions[number][stage] {
         try function.launch(grid: launch.grid, block: launch.block, launch.arguments.map { places[$0] }, on: stream)
       }
     }
   }
 
-  /// What cuBLASLt makes of the stages it can do; nothing where it is missing, for every stage has a function too.
-  private static func products(of program: CUDAProgram, on device: CUDADevice) throws(Diagnostic) -> [[CUDAProduct?]] {
-    let none = program.kernels.map { $0.launches.map { _ in CUDAProduct?.none } }
-    guard program.kernels.contains(where: { $0.launches.contains { $0.library != nil } }) else { return none }
+  /// What cuBLASLt makes of the stages it can do; nothing where it is missing, for then tiles of our own do them.
+  private static func products(
+    of mappings: [ThreadMapping], on device: CUDADevice
+  ) throws(Diagnostic) -> [[CUDAProduct?]] {
+    let none = mappings.map { $0.stages.map { _ in CUDAProduct?.none } }
+    guard mappings.contains(where: { $0.stages.contains { $0.library != nil } }) else { return none }
     guard let library = try? CUDAProducts(on: device) else { return none }
-    var made = none
-    for (number, kernel) in program.kernels.enumerated() {
-      for (stage, launch) in kernel.launches.enumerated() {
-        // What the library does not take, such as a matrix it finds badly aligned, our own kernel does.
-        made[number][stage] = launch.library.flatMap { try? CUDAProduct($0, on: library) }
-      }
+    // What the library does not take, such as a matrix it finds badly aligned, our own tiles do as well.
+    return mappings.map { mapping in
+      mapping.stages.map { stage in stage.library.flatMap { try? CUDAProduct($0, on: library) } }
     }
-    return made
   }
 }

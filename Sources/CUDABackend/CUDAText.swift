@@ -59,9 +59,16 @@ public struct CUDAProgram: Hashable, Sendable {
   public private(set) var kernels: [CUDAText] = []
 
   /// Emits kernels with the mappings that go with them.
-  public init(_ kernels: [(kernel: Kernel, mapping: ThreadMapping)]) throws(Violation) {
+  ///
+  /// - Parameter isLeftOut: whether a stage of a kernel is done in another way, so that nobody needs its function.
+  public init(
+    _ kernels: [(kernel: Kernel, mapping: ThreadMapping)],
+    where isLeftOut: (_ kernel: Int, _ stage: Int) -> Bool = { _, _ in false }
+  ) throws(Violation) {
     for (number, item) in kernels.enumerated() {
-      self.kernels.append(try CUDAEmitter.emit(item.kernel, as: item.mapping, prefix: "k\(number)_"))
+      let leftOut = Set(item.mapping.stages.indices.filter { isLeftOut(number, $0) })
+      self.kernels.append(
+        try CUDAEmitter.emit(item.kernel, as: item.mapping, prefix: "k\(number)_", leavingOut: leftOut))
     }
   }
 

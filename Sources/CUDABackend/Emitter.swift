@@ -2,9 +2,9 @@ import IR
 
 /// Writes kernels as CUDA C++. What threads do is written in the mapping; nothing is decided here.
 public enum CUDAEmitter {
-  /// One function for each stage, named `<prefix><kernel>_<stage>`.
+  /// One function for each stage, named `<prefix><kernel>_<stage>`; stages that are left out have none.
   public static func emit(
-    _ kernel: Kernel, as mapping: ThreadMapping, prefix: String = ""
+    _ kernel: Kernel, as mapping: ThreadMapping, prefix: String = "", leavingOut: Set<Int> = []
   ) throws(Violation) -> CUDAText {
     try require(
       mapping.stages.count == kernel.body.count,
@@ -17,7 +17,7 @@ public enum CUDAEmitter {
       let name = "\(prefix)\(identifier(kernel.name))_\(number)"
       var stage = StageEmitter(kernel: kernel, mapping: mapping.stages[number], overlapping: mapping.overlapping)
       let launch = try stage.emit(loop, named: name)
-      text.functions += stage.text
+      if !leavingOut.contains(number) { text.functions += stage.text }
       text.launches.append(launch)
     }
     return text

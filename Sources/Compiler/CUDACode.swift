@@ -20,3 +20,13 @@ extension LoweredProgram {
     do throws(Violation) { return try CUDAProgram(mapped) } catch { throw Diagnostic(error.message) }
   }
 }
+
+extension ThreadLimits {
+  /// What a GPU has, where that is less than what is counted on.
+  init(of device: CUDADevice) {
+    self.init()
+    sharedBytes = min(sharedBytes, device.sharedBytesPerBlock)
+    sharedBytesOfProducts = min(sharedBytesOfProducts, device.sharedBytesPerBlock)
+    multiprocessors = device.multiprocessors
+  }
+}

@@ -28,7 +28,7 @@ public func lower(
   let clock = ContinuousClock()
   let start = clock.now
   var module = module.reachable(from: function)
-  let passes = Pipelines.all.filter { $0.isRequired || !options.without.contains($0.name) }
+  let passes = options.precision.passes.filter { $0.isRequired || !options.without.contains($0.name) }
   let checks: [any PassObserver] = options.verifiesEach ? [VerifyEach()] : []
   var manager = PassManager(passes, observers: checks + observers, limit: options.rewriteLimit)
   let reports = try manager.run(on: &module)

@@ -29,14 +29,15 @@ public final class DeviceProgram: LoweredExecutable {
 
   /// A program on the device whose queue `make` opens.
   public init(
-    _ module: Module, entry: String, options: CompileOptions = CompileOptions(), on make: QueueMaker
+    _ module: Module, entry: String, options: CompileOptions = CompileOptions(), within limits: ThreadLimits = ThreadLimits(),
+    on make: QueueMaker
   ) throws(Diagnostic) {
     program = try lower(module, entry: entry, options: options)
     passSeconds = program.seconds
     waitsAfterLaunches = options.checksLaunches
     let clock = ContinuousClock()
     let start = clock.now
-    queue = try make(program.mapped())
+    queue = try make(program.mapped(within: limits))
     codeSeconds = (clock.now - start).inSeconds
     let numbers = Dictionary(uniqueKeysWithValues: program.module.kernels.enumerated().map { ($1.name, $0) })
     self.numbers = program.plan.steps.map { numbers[$0.kernel]! }
@@ -60,7 +61,8 @@ public final class DeviceProgram: LoweredExecutable {
     onGPU module: Module, entry: String, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     let device = try CUDADevice.standard()
-    try self.init(module, entry: entry, options: options) { kernels throws(Diagnostic) in
+    let limits = ThreadLimits(of: device)
+    try self.init(module, entry: entry, options: options, within: limits) { kernels throws(Diagnostic) in
       try GPUQueue(kernels, on: device, cacheDirectory: options.cacheDirectory)
     }
   }

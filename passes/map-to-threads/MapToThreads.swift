@@ -92,7 +92,9 @@ private func map(
     }
     let threads = start.tiles.values.map(\.threads).max() ?? 1
     widths = LaneWidths(loop, of: kernel, team: threads)
-    return try spread(over: max(threads, min(limits.threads, multipleOfWarp(lanes))), start)
+    // Warps without a part of a tile would be idle most of the time.
+    let isTensor = start.tiles.values.contains { $0.unit != .thread }
+    return try spread(over: isTensor ? threads : max(threads, min(limits.threads, multipleOfWarp(lanes))), start)
   }
   var stage = try spread(over: team(for: lanes, iterations: loop.variable.extent, within: limits), start)
   // Blocks that take much shared memory leave room for few others: then each has more threads.

@@ -30,7 +30,8 @@ struct Occupancy {
   private static func registers(of tile: ThreadMapping.ProductTile) -> Int {
     switch tile.unit {
     case .thread: tile.unitRows * tile.unitColumns + tile.unitRows + tile.unitColumns
-    case .bf16, .f16, .tf32: tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2
+    // Fragments of both operands, and where the copies of the next pieces come from.
+    case .bf16, .f16, .tf32: tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2 + 16
     }
   }
 

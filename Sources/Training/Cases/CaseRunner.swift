@@ -78,7 +78,7 @@ public struct CaseRunner {
         let name = forward.name(of: forward.parameters[number])
         return trained.contains(name) || name.hasPrefix("input/") && forward.type(of: forward.parameters[number]).dtype.isFloat
       }
-      function = try forward.differentiated(
+      function = try forward.streamingAttention().differentiated(
         named: "forward.gradient", from: .cotangents(results: seeds), withRespectTo: Array(wanted)
       ).withDenseResults()
     }
@@ -142,7 +142,7 @@ extension Program {
   ) throws(Diagnostic) -> Function {
     guard let sites else { return try differentiated(try trace(inputs: inputs, observing: Trace.isHealth)) }
     let suffix = ".\(ConnectionNames.state)"
-    var forward = try trace(inputs: inputs) { $0.hasSuffix(suffix) || Trace.isHealth($0) }
+    var forward = try trace(inputs: inputs) { $0.hasSuffix(suffix) || Trace.isHealth($0) }.streamingAttention()
     let observed = forward.results.indices.filter { forward.resultNames[$0].hasSuffix(suffix) }
     let checkpoints = stride(from: 0, to: observed.count, by: max(1, sites)).map { forward.results[observed[$0]] }
     forward.keepResults { name, _ in !name.hasSuffix(suffix) }
@@ -154,6 +154,8 @@ extension Program {
     guard let loss = forward.resultNames.firstIndex(of: "loss") else {
       throw Diagnostic("the program has no 'loss': training needs targets")
     }
+    // What shall be kept names values of the function as it is.
+    let forward = checkpoints == nil ? try forward.streamingAttention() : forward
     let trained = Set(trained.map { ValueNames.parameter($0.name) })
     let wanted = forward.parameters.indices.filter { trained.contains(forward.name(of: forward.parameters[$0])) }
     return try forward.differentiated(
