@@ -79,6 +79,7 @@ let package = Package(
       name: "Passes", dependencies: ["IR", "Ops", "Rewriting"], path: "passes", exclude: notes(under: "passes"),
       swiftSettings: settings),
     .target(name: "CRuntime"),
+    .target(name: "CLocaleData"),
     .target(
       name: "Runtime", dependencies: ["IR", "CRuntime"],
       // Without it the interpreter is ten times slower in debug builds, and so is every test that needs the truth.
@@ -104,9 +105,9 @@ let package = Package(
     .target(
       name: "Training", dependencies: ["Ops", "DSL", "Models", "Compiler", "Runtime", "Passes", "CZlib"],
       swiftSettings: settings),
-    .executableTarget(name: "millrace", dependencies: ["Training", arguments], swiftSettings: settings),
-    .executableTarget(name: "ir-dump", dependencies: ["Training", arguments], swiftSettings: settings),
-    .executableTarget(name: "model-bench", dependencies: ["Training", arguments], swiftSettings: settings),
+    .executableTarget(name: "millrace", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
+    .executableTarget(name: "ir-dump", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
+    .executableTarget(name: "model-bench", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
     .target(name: "TestSupport", dependencies: ["IR", "Runtime"], path: "Tests/TestSupport", swiftSettings: settings),
   ] + testTargets
 )

@@ -28,6 +28,14 @@ extension CompileTarget {
     }
   }
 
+  /// Whether `run` returns before the program has run.
+  public var isAsynchronous: Bool {
+    switch self {
+    case .interpreter, .cpu: false
+    case .cuda, .emulatedCUDA: true
+    }
+  }
+
   /// Whether programs can be compiled for this target here.
   public var isAvailable: Bool {
     do throws(Diagnostic) {

@@ -4,6 +4,7 @@ import CUDABackend
 import IR
 import Passes
 import Rewriting
+import Runtime
 
 #if LLVM
   import LLVMBackend
@@ -23,7 +24,7 @@ struct Show: ParsableCommand {
   var locations = false
 
   enum Form: String, ExpressibleByArgument, CaseIterable {
-    case program, tensor, kernel, threads, llvm, asm, cuda, dot, cost
+    case program, tensor, kernel, threads, llvm, asm, cuda, cubin, dot, cost
   }
 
   func run() throws {
@@ -46,6 +47,9 @@ struct Show: ParsableCommand {
     case .cuda:
       let program = try mapped(kernels(of: module))
       return try describing(nil) { () throws(Violation) in try CUDAProgram(program) }.text
+    case .cubin:
+      let program = try mapped(kernels(of: module))
+      return try codeReport(describing(nil) { () throws(Violation) in try CUDAProgram(program) })
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }
   }
@@ -67,6 +71,21 @@ struct Show: ParsableCommand {
     _ kernel: Kernel?, _ body: () throws(Violation) -> Result
   ) throws(Diagnostic) -> Result {
     do { return try body() } catch { throw Diagnostic("\(kernel.map { "kernel @\($0.name): " } ?? "")\(error.message)") }
+  }
+
+  /// What NVRTC makes of a program with nothing on disk, and what that takes.
+  private func codeReport(_ program: CUDAProgram) throws(Diagnostic) -> String {
+    var report = ""
+    for architecture in NVRTC.Architecture.allCases {
+      let clock = ContinuousClock()
+      let start = clock.now
+      let pieces = try CUDACompiler(for: architecture, cacheDirectory: nil).compile(program)
+      let seconds = (clock.now - start).inSeconds
+      let bytes = pieces.reduce(0) { $0 + $1.code.count }
+      report += "\(architecture.rawValue): \(program.kernels.count) kernels in \(pieces.count) modules, \(bytes) bytes, "
+      report += "\(ThreadPool.defaultThreads) threads took \(Int(seconds * 1000)) ms\n"
+    }
+    return report
   }
 
   private func machineCode(of kernels: [Kernel]) throws -> String {

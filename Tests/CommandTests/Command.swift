@@ -26,12 +26,14 @@ struct Command {
     try run("ir-dump", arguments, prefix: folder.map { "cd '\($0)' &&" } ?? "")
   }
 
-  private static func run(
-    _ name: String, _ arguments: [String], prefix: String = "", terminatedWhenThereIs file: String? = nil
+  /// Runs a program of `place`, this build's folder if none is given.
+  static func run(
+    _ name: String, _ arguments: [String], in place: String = folder, prefix: String = "",
+    terminatedWhenThereIs file: String? = nil
   ) throws -> Command {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-c", "\(prefix) exec \"$0\" \"$@\"", folder + "/" + name] + arguments
+    process.arguments = ["-c", "\(prefix) exec \"$0\" \"$@\"", place + "/" + name] + arguments
     let scratch = try Scratch()
     let (output, errors) = (scratch.path("output"), scratch.path("errors"))
     for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }

@@ -10,7 +10,7 @@ import Testing
 
 /// What must hold of training runs.
 @Suite("trainer") struct TrainerTests {
-  @Test("the loss goes down, and every backend sees the same", arguments: TinyModel.targets)
+  @Test("the loss goes down, and every backend sees the same", arguments: TinyModel.targets + [.emulatedCUDA])
   func learns(target: CompileTarget) throws {
     let trainer = try TinyModel.trainer(target)
     var losses: [Double] = []

@@ -49,8 +49,11 @@ struct AttentionMatch {
     queryShape = [axes.batch, [axes.query], axes.groups, axes.repeats, axes.width].map(size)
     keyShape = [axes.batch, [axes.key], axes.groups, axes.width].map(size)
     valueShape = Array(keyShape.prefix(3)) + [width]
-    try rewriter.require(keyShape[1] > 0, "there are no keys")
+    try rewriter.require(keyShape[1] >= AttentionMatch.fewestKeys, "scores of so few keys stay in the cache")
   }
+
+  /// With fewer keys the products of a head are so small that the loops around them cost more than the scores' way to memory.
+  private static let fewestKeys = 64
 
   /// The reduction whose result is spread over the last axis again.
   private static func reduced(_ value: Value, _ rewriter: Rewriter) throws(NoMatch) -> Match<Reduce> {

@@ -31,7 +31,7 @@ struct Occupancy {
     switch tile.unit {
     case .thread: tile.unitRows * tile.unitColumns + tile.unitRows + tile.unitColumns
     // Fragments of both operands, and where the copies of the next pieces come from.
-    case .bf16, .f16, .tf32: tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2 + 16
+    case .bf16, .f16, .tf32: tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2 + 8
     }
   }
 
