@@ -10,7 +10,11 @@ extension Experiment {
     func arm(_ name: String, _ title: String, width: Int = 128, rows: Int?, orders: Int = 3) -> Arm {
       Arm(name, title) { steps in
         var embedding: JSON = ["kind": "plain"]
-        if let rows { embedding = ["kind": "over-encoding", "orders": .integer(orders), "rows": .integer(rows)] }
+        if let rows {
+          embedding = [
+            "kind": "over-encoding", "orders": .integer(orders), "rows": .integer(rows), "average": false,
+          ]
+        }
         var optimizer = JSON.usual(steps: steps, learningRate: 2e-3)
         if case .object(var object) = optimizer.content {
           object.set("table_rate", 5)
@@ -35,7 +39,8 @@ extension Experiment {
         Language models of width 128 with 2 blocks on an English dictionary, cut into \(vocabulary) tokens by a \
         byte-pair tokenizer learnt from it; 8 × 128 tokens a step, no token twice. The models differ in their input \
         embedding only: the sum of the token's row and of rows of hashed 2- and 3-grams, in tables that start at zero \
-        and learn five times as fast.
+        and learn five times as fast. The sum is not divided by the number of its rows, which a short training would not \
+        make up for.
         """,
       steps: 3000,
       arms: [arm("plain", "plain", rows: nil)] + growing + [
