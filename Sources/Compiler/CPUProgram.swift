@@ -47,8 +47,7 @@
       } catch {
         throw Diagnostic(error.message)
       }
-      let numbers = Dictionary(uniqueKeysWithValues: program.module.kernels.enumerated().map { ($1.name, $0) })
-      stepKernels = program.plan.steps.map { numbers[$0.kernel]! }
+      stepKernels = program.stepKernels
       var firsts: [Int] = []
       var count = 0
       for step in program.plan.steps {

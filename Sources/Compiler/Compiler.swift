@@ -18,6 +18,12 @@ public struct LoweredProgram: Sendable {
   public let plan: MemoryPlan
   public let reports: [PassManager.Report]
   public let seconds: Double
+
+  /// The number, among the module's kernels, of the one that each step of the plan runs.
+  var stepKernels: [Int] {
+    let numbers = Dictionary(uniqueKeysWithValues: module.kernels.enumerated().map { ($1.name, $0) })
+    return plan.steps.map { numbers[$0.kernel]! }
+  }
 }
 
 /// Brings one function of a module through all passes.

@@ -19,7 +19,7 @@ public final class DeviceProgram: LoweredExecutable {
 
   private let memory: DeviceMemory
   private let transfers: Transfers
-  private let numbers: [Int]
+  private let stepKernels: [Int]
   private let waitsAfterLaunches: Bool
   private var replayed: (any RecordedWork)?
   private var runs = 0
@@ -39,8 +39,7 @@ public final class DeviceProgram: LoweredExecutable {
     let start = clock.now
     queue = try make(program.mapped(within: limits))
     codeSeconds = (clock.now - start).inSeconds
-    let numbers = Dictionary(uniqueKeysWithValues: program.module.kernels.enumerated().map { ($1.name, $0) })
-    self.numbers = program.plan.steps.map { numbers[$0.kernel]! }
+    stepKernels = program.stepKernels
     try program.checkMemory(on: queue, limit: options.deviceMemoryLimit)
     do throws(Diagnostic) {
       memory = try queue.allocate(bytes: program.arenaBytes(on: queue))
@@ -109,7 +108,7 @@ public final class DeviceProgram: LoweredExecutable {
     let step = program.plan.steps[number]
     try copy(step.copies)
     try queue.launch(
-      numbers[number], step.buffers.map(address), scratch: memory.address + UInt64(program.scratchOffset))
+      stepKernels[number], step.buffers.map(address), scratch: memory.address + UInt64(program.scratchOffset))
   }
 
   private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) throws(Diagnostic) {

@@ -81,9 +81,11 @@ public struct AdamW: Hashable, Sendable {
     _ parameters: [(parameter: Parameter, state: State, gradient: Tensor)], step: Tensor
   ) -> [State] {
     let factors = Factors(self, step: step)
-    let areRowsKept = lazyTables || tableRule == .rowwiseAdagrad
     let gradients = clipped(
-      parameters.map { Gradient($0.gradient, keepsRows: areRowsKept && $0.parameter.isTable) },
+      parameters.map { entry in
+        let isByRows = rule(of: entry.parameter) == .rowwiseAdagrad
+        return Gradient(entry.gradient, keepsRows: isByRows || lazyTables && entry.parameter.isTable)
+      },
       isTable: parameters.map(\.parameter.isTable))
     return parameters.indices.map { number in
       let (parameter, state) = (parameters[number].parameter, parameters[number].state)
@@ -98,7 +100,7 @@ public struct AdamW: Hashable, Sendable {
       }
       switch gradients[number] {
       case .dense(let g):
-        let isLazy = lazyTables && parameter.isTable && tableRule == .adam
+        let isLazy = lazyTables && parameter.isTable && rule(of: parameter) == .adam
         return isLazy ? next(state, g).whereTouched(by: g, else: state) : next(state, g)
       case .rows(let ids, let values):
         let touched = (values .!= 0).any(-1)

@@ -22,8 +22,7 @@ public struct Attention: TensorOp {
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     try expect(operands, "queries", "keys", "values")
     let shape = try AttentionShape(checking: operands)
-    let sums = TensorType(.f32, [shape.batch, shape.queries, shape.groups, shape.repeats])
-    return [try checked(operands[0].with(shape: sums.shape + [shape.valueWidth])), try checked(sums)]
+    return [try checked(shape.result(operands[0].dtype)), try checked(shape.sums)]
   }
 
   public func reference(_ operands: [Literal]) -> [Literal] {

@@ -23,9 +23,9 @@ public struct AttentionGradient: TensorOp {
   public func infer(_ operands: [TensorType]) throws(Violation) -> [TensorType] {
     try expect(operands, "queries", "keys", "values", "sums", "mean", "upstream")
     let shape = try AttentionShape(checking: operands)
-    let sums = TensorType(.f32, [shape.batch, shape.queries, shape.groups, shape.repeats])
+    let sums = shape.sums
     try require(operands[3] == sums && operands[4] == sums, "wants sums and mean as \(sums), got \(operands[3]) and \(operands[4])")
-    let y = operands[0].with(shape: sums.shape + [shape.valueWidth])
+    let y = shape.result(operands[0].dtype)
     try require(operands[5] == y, "wants what arrives at \(y), got \(operands[5])")
     return Array(operands.prefix(3))
   }
@@ -82,8 +82,8 @@ public struct AttentionGradient: TensorOp {
   ]
 
   private static func sample(_ op: Self, _ q: TensorType, _ k: TensorType, _ v: TensorType) -> Sample {
-    let sums = TensorType(.f32, Array(q.shape.prefix(4)))
-    return Sample(op, q, k, v, sums, sums, q.with(shape: sums.shape + [v.shape[3]]))
+    let shape = AttentionShape([q, k, v])
+    return Sample(op, q, k, v, shape.sums, shape.sums, shape.result(q.dtype))
   }
 }
 

@@ -28,6 +28,12 @@ struct AttentionShape {
   /// Rows of queries, and of results.
   var rows: Int { batch * queries * groups * repeats }
 
+  /// The type of what there is one number of for each row: f32.
+  var sums: TensorType { .f32(batch, queries, groups, repeats) }
+
+  /// The type of the result: rows as wide as a value.
+  func result(_ dtype: DType) -> TensorType { TensorType(dtype, sums.shape + [valueWidth]) }
+
   /// One row of queries.
   struct Row {
     let number: Int

@@ -3,7 +3,6 @@ import DSL
 import Foundation
 import IR
 import Models
-import Ops
 import Runtime
 
 /// What a layer takes for a batch of single tokens, with weights of its own and other inputs each time.
@@ -12,16 +11,16 @@ struct LayerLatency {
   private let input: Int
   private let batches: [HostTensor]
 
-  /// - Parameter block: the value of the key `block` of a layer with an input `x` of axes batch, tokens, width.
+  /// - Parameter program: a layer with an input `x` of axes batch, tokens, width, and its tensors.
   init(
-    _ block: JSON, width: Int, batch: Int, for target: CompileTarget, _ options: CompileOptions
+    _ program: Program, _ tensors: [String: HostTensor], width: Int, batch: Int, for target: CompileTarget,
+    _ options: CompileOptions
   ) throws(Diagnostic) {
-    let program = try Program(Configuration(["architecture": "block", "block": block, "mode": "infer"]))
     let type = TensorType.f32(batch, 1, width)
     var forward = try program.trace(inputs: ["x": type])
     forward.keepResults { name, _ in name == "y" }
     executable = try compile(Module(functions: [forward]), entry: forward.name, for: target, options: options)
-    try executable.write(program.initialTensors(seed: 1), as: ValueNames.parameter)
+    try executable.write(tensors, as: ValueNames.parameter)
     guard let input = executable.parameterNumber(ValueNames.input("x")) else { throw Diagnostic("the layer has no 'x'") }
     self.input = input
     batches = try (0..<64).map { (number) throws(Diagnostic) in try HostTensor.random(type, seed: UInt64(number)) }
@@ -89,21 +88,24 @@ struct LatencyStudy {
     ["kind": "gelu-mlp", "width": .integer(width), "hidden": .integer(hidden)]
   }
 
-  /// Multiply-adds for a token.
-  private static func multiplyAdds(_ block: JSON) throws(Diagnostic) -> Double {
-    let program = try Program(Configuration(["architecture": "block", "block": block, "mode": "infer"]))
-    return try program.trace(inputs: ["x": .f32(1, 64, width)]).multiplyAdds / 64
+  private static func program(_ block: JSON) throws(Diagnostic) -> Program {
+    try Program(Configuration(["architecture": "block", "block": block, "mode": "infer"]))
   }
 
   /// Microseconds of a batch by key: of memories of all sizes at batch 1, and of all layers at all batches. Experts and
   /// the dense layer are as wide as makes their arithmetic that of the memory.
   static func measure(for target: CompileTarget, _ options: CompileOptions) throws(Diagnostic) -> [String: Double] {
-    func microseconds(_ block: JSON, _ batch: Int) throws(Diagnostic) -> Double {
-      1e6 * (try LayerLatency(block, width: width, batch: batch, for: target, options).seconds())
+    func microseconds(_ block: JSON, _ batches: [Int]) throws(Diagnostic) -> [Double] {
+      let program = try program(block)
+      let tensors = try program.initialTensors(seed: 1)
+      return try batches.map { (batch) throws(Diagnostic) in
+        let layer = try LayerLatency(program, tensors, width: width, batch: batch, for: target, options)
+        return 1e6 * (try layer.seconds())
+      }
     }
     var numbers: [String: Double] = [:]
-    for count in keys { numbers[slotsKey(count)] = try microseconds(memory(keys: count), 1) }
-    let arithmetic = try multiplyAdds(memory(keys: 512))
+    for count in keys { numbers[slotsKey(count)] = try microseconds(memory(keys: count), [1])[0] }
+    let arithmetic = try program(memory(keys: 512)).multiplyAdds(on: ["x": .f32(1, 64, width)], units: 64)
     let hidden = Int((arithmetic / Double(2 * width)).rounded())
     for layer in Layer.allCases {
       let block: JSON
@@ -112,7 +114,7 @@ struct LatencyStudy {
       case .experts: block = experts(hidden: hidden / 2)
       case .dense: block = dense(hidden: hidden)
       }
-      for batch in batches { numbers[batchKey(layer, batch)] = try microseconds(block, batch) }
+      for (batch, time) in zip(batches, try microseconds(block, batches)) { numbers[batchKey(layer, batch)] = time }
     }
     return numbers
   }

@@ -132,7 +132,8 @@ public struct Reproduction {
     numbers[Experiment.Key.training] = last.reduce(0, +) / Double(max(1, last.count))
     numbers[Experiment.Key.validation] = try trainer.validationLoss(batches: Self.validationBatches)
     numbers[Experiment.Key.parameters] = Double(trainer.configuration.program.trained.reduce(0) { $0 + $1.type.count })
-    numbers[Experiment.Key.multiplyAdds] = try trainer.forwardMultiplyAdds
+    numbers[Experiment.Key.multiplyAdds] = try trainer.configuration.program.multiplyAdds(
+      on: trainer.source.types, units: trainer.source.unitsPerBatch)
     numbers[Experiment.Key.milliseconds] = 1000 * seconds / Double(max(1, trainer.step))
     if job.seed == 1 {
       for (file, svg) in measurement.pictures { try write(svg, to: file) }
@@ -273,20 +274,9 @@ struct ReproductionPlan: Hashable {
   }
 }
 
-extension Function {
-  /// Leaves of the results the scalars, that is the losses.
-  mutating func keepScalars() {
-    keepResults { _, type in type.rank == 0 }
-  }
-}
-
-extension Trainer {
-  /// Multiply-adds of the forward pass for one token or image.
-  var forwardMultiplyAdds: Double {
-    get throws(Diagnostic) {
-      var forward = try configuration.program.trace(inputs: source.types)
-      forward.keepScalars()
-      return forward.multiplyAdds / Double(source.unitsPerBatch)
-    }
+extension Program {
+  /// Multiply-adds of the forward pass on inputs of these types, for each of so many tokens, images or facts in them.
+  func multiplyAdds(on types: [String: TensorType], units: Int) throws(Diagnostic) -> Double {
+    try trace(inputs: types).multiplyAdds / Double(units)
   }
 }

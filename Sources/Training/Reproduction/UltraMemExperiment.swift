@@ -2,7 +2,6 @@ import DSL
 import Foundation
 import IR
 import Models
-import Ops
 import Runtime
 
 extension Experiment {
@@ -12,7 +11,7 @@ extension Experiment {
     let target = try dense.multiplyAdds
     // What the memory computes, the feed-forward layer does without.
     let productKeys = try FactModel(memory: .productKeys).matching(target)
-    let ultra = try FactModel(memory: .ultra(keys: 64)).matching(target)
+    let ultra = try FactModel(memory: .ultra).matching(target)
     func arm(_ name: String, _ title: String, _ model: FactModel, tableRate: Double = 1, decays: Bool = false) -> Arm {
       Arm(name, title) { steps throws(Diagnostic) in
         let rate = LearningRate(
@@ -81,8 +80,7 @@ extension Experiment {
 /// A network that learns facts.
 private struct FactModel {
   enum Memory {
-    case none, productKeys
-    case ultra(keys: Int)
+    case none, productKeys, ultra
   }
 
   var hidden = 256
@@ -96,9 +94,9 @@ private struct FactModel {
     case .none: break
     case .productKeys:
       options = ["kind": "pkm", "keys": 45, "top": 8, "heads": 2, "key_width": 32, "query_norm": true]
-    case .ultra(let keys):
+    case .ultra:
       options = [
-        "kind": "ultramem", "keys": .integer(keys), "top": 16, "key_width": 16, "value_width": 32, "expansion": 4,
+        "kind": "ultramem", "keys": 64, "top": 16, "key_width": 16, "value_width": 32, "expansion": 4,
         "rank": 2, "cores": 2, "query_mode": "separate",
       ]
     }
@@ -109,9 +107,7 @@ private struct FactModel {
   var multiplyAdds: Double {
     get throws(Diagnostic) {
       let source = FactBatches(batch: 64, seed: 1)
-      var forward = try program().trace(inputs: source.types)
-      forward.keepScalars()
-      return forward.multiplyAdds / Double(source.batch)
+      return try program().multiplyAdds(on: source.types, units: source.unitsPerBatch)
     }
   }
 
