@@ -79,7 +79,7 @@ package final class FakeCUDA: @unchecked Sendable {
   private static let built: String = {
     let files = ((try? FileManager.default.contentsOfDirectory(atPath: sources.path)) ?? []).sorted()
     let texts = files.map { (try? String(contentsOf: sources.appendingPathComponent($0), encoding: .utf8)) ?? "" }
-    let digest = Digest.hexadecimal(Array((texts.joined() + emulationPrelude).utf8)).prefix(16)
+    let digest = Digest.hexadecimal(Array((texts.joined() + emulationPrelude + command).utf8)).prefix(16)
     let cache = CacheDirectory.standard ?? FileManager.default.temporaryDirectory.path
     return "\(cache)/fake-cuda-\(digest)"
   }()
@@ -87,24 +87,24 @@ package final class FakeCUDA: @unchecked Sendable {
   /// Compiles the libraries, once. They are one file under three names, so that they share the device.
   private static let libraries = Result {
     let files = FileManager.default
-    let path = "\(built)/\(driver)"
-    guard !files.fileExists(atPath: path) else { return }
-    try files.createDirectory(atPath: built, withIntermediateDirectories: true)
-    try emulationPrelude.write(toFile: "\(built)/\(prelude)", atomically: true, encoding: .utf8)
-    for name in [compiler, products] where !files.fileExists(atPath: "\(built)/\(name)") {
-      try files.createSymbolicLink(atPath: "\(built)/\(name)", withDestinationPath: driver)
+    guard !files.fileExists(atPath: built) else { return }
+    let unfinished = "\(built)-\(UUID().uuidString)"
+    defer { try? files.removeItem(atPath: unfinished) }
+    try files.createDirectory(atPath: unfinished, withIntermediateDirectories: true)
+    try emulationPrelude.write(toFile: "\(unfinished)/\(prelude)", atomically: true, encoding: .utf8)
+    for name in [compiler, products] {
+      try files.createSymbolicLink(atPath: "\(unfinished)/\(name)", withDestinationPath: driver)
     }
-    let unfinished = "\(built)/\(UUID().uuidString)"
-    let command = ProcessInfo.processInfo.environment["CXX"] ?? "c++"
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = [
-      "-c", "exec \(command) -std=c++17 -O1 -fPIC -shared -fvisibility=hidden -o '\(unfinished)' '\(sources.path)'/*.cpp -ldl",
-    ]
+    process.arguments = ["-c", "exec \(command) -o '\(unfinished)/\(driver)' '\(sources.path)'/*.cpp -ldl"]
     try process.run()
     process.waitUntilExit()
-    guard process.terminationStatus == 0, rename(unfinished, path) == 0 else {
-      throw Diagnostic("\(command) does not compile the fake driver")
-    }
+    guard process.terminationStatus == 0 else { throw Diagnostic("'\(command)' does not compile the fake driver") }
+    // Another process may have been faster.
+    guard rename(unfinished, built) == 0 || files.fileExists(atPath: built) else { throw Diagnostic("cannot write \(built)") }
   }
+
+  private static let command =
+    (ProcessInfo.processInfo.environment["CXX"] ?? "c++") + " -std=c++17 -O2 -fPIC -shared -fvisibility=hidden"
 }

@@ -1,3 +1,4 @@
+import CUDABackend
 import Compiler
 import DSL
 import Foundation
@@ -25,11 +26,15 @@ package struct MachineLimits {
       if let failure { throw failure }
       productRate = 2 * pow(2048, 3) / seconds
     case .cuda:
-      guard let program = try Self.product(8192, for: .cuda, threads) as? DeviceProgram else { return nil }
-      let clock = try DeviceClock(program.queue, sweptBytes: 4 << 30)
+      // As large as helps, on a GPU that has the memory.
+      let free = try CUDADevice.standard().freeMemory()
+      let extent = [8192, 4096, 2048].first { 3 * 4 * $0 * $0 <= free / 8 } ?? 1024
+      guard let program = try Self.product(extent, for: .cuda, threads) as? DeviceProgram else { return nil }
+      let clock = try DeviceClock(program.queue, sweptBytes: min(4 << 30, free / 2))
       copyRate = try clock.copyRate()
       try program.run()
-      productRate = 2 * pow(8192, 3) / (try clock.timings(repetitions: 5, seconds: 0, program.run).device.min() ?? .infinity)
+      let seconds = try clock.timings(repetitions: 5, seconds: 0, program.run).device.min() ?? .infinity
+      productRate = 2 * pow(Double(extent), 3) / seconds
     }
   }
 

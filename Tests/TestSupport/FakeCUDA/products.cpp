@@ -107,24 +107,35 @@ static cublasStatus_t check(const Product& p, const Matrix& a, const Matrix& b, 
   return CUBLAS_STATUS_SUCCESS;
 }
 
+/// op(matrix) of one product of a batch, its lines of `count` terms one after the other.
+static std::vector<float> lines(
+    const Product& p, const Matrix& matrix, const char* at, int64_t number, bool isAlongColumns, int64_t lines, int64_t count) {
+  std::vector<float> result;
+  result.reserve((size_t)(lines * count));
+  for (int64_t line = 0; line < lines; line++)
+    for (int64_t term = 0; term < count; term++) {
+      const int64_t place = number * matrix.stride + (isAlongColumns ? term + line * matrix.leading : line + term * matrix.leading);
+      result.push_back(rounded(load(at + place * matrix.elementBytes(), matrix.type), p));
+    }
+  return result;
+}
+
 static void multiply(
     const Product& p, const Matrix& a, const char* atA, const Matrix& b, const char* atB, const Matrix& d, char* atD,
     float alpha, float beta) {
   const int64_t k = columnsOf(a, p.transposesA);
-  for (int64_t number = 0; number < d.batch; number++)
+  for (int64_t number = 0; number < d.batch; number++) {
+    const std::vector<float> left = lines(p, a, atA, number, p.transposesA, d.rows, k);
+    const std::vector<float> right = lines(p, b, atB, number, !p.transposesB, d.columns, k);
     for (int64_t j = 0; j < d.columns; j++)
       for (int64_t i = 0; i < d.rows; i++) {
         double sum = 0;
-        for (int64_t l = 0; l < k; l++) {
-          const int64_t left = number * a.stride + (p.transposesA ? l + i * a.leading : i + l * a.leading);
-          const int64_t right = number * b.stride + (p.transposesB ? j + l * b.leading : l + j * b.leading);
-          sum += (double)rounded(load(atA + left * a.elementBytes(), a.type), p) *
-                 (double)rounded(load(atB + right * b.elementBytes(), b.type), p);
-        }
+        for (int64_t l = 0; l < k; l++) sum += (double)left[(size_t)(i * k + l)] * (double)right[(size_t)(j * k + l)];
         char* const place = atD + (number * d.stride + i + j * d.leading) * d.elementBytes();
         // With a beta of nothing, the old numbers are not even read: they may be none.
         store(place, d.type, (float)(alpha * sum + (beta != 0 ? beta * (double)load(place, d.type) : 0)));
       }
+  }
 }
 
 template <class T> static cublasStatus_t set(T& place, const void* from, size_t bytes) {
