@@ -1,3 +1,4 @@
+import CUDABackend
 import Compiler
 import DSL
 import Foundation
@@ -28,14 +29,17 @@ package struct MachineLimits {
         rates[precision] = 2 * pow(2048, 3) / seconds
       }
     case .cuda:
+      // As large as helps, on a GPU that has the memory.
+      let free = try CUDADevice.standard().freeMemory()
+      let extent = [8192, 4096, 2048].first { 3 * 4 * $0 * $0 <= free / 8 } ?? 1024
       var copyRate = 0.0
       for precision in precisions {
-        guard let program = try Self.product(8192, in: precision, for: .cuda, threads) as? DeviceProgram else { return nil }
-        let clock = try DeviceClock(program.queue, sweptBytes: 4 << 30)
+        guard let program = try Self.product(extent, in: precision, for: .cuda, threads) as? DeviceProgram else { return nil }
+        let clock = try DeviceClock(program.queue, sweptBytes: min(4 << 30, free / 2))
         if copyRate == 0 { copyRate = try clock.copyRate() }
         try program.run()
-        rates[precision] =
-          2 * pow(8192, 3) / (try clock.timings(repetitions: 5, seconds: 0, program.run).device.min() ?? .infinity)
+        let seconds = try clock.timings(repetitions: 5, seconds: 0, program.run).device.min() ?? .infinity
+        rates[precision] = 2 * pow(Double(extent), 3) / seconds
       }
       self.copyRate = copyRate
     }
