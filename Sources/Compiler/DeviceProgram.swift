@@ -41,6 +41,8 @@ public final class DeviceProgram: LoweredExecutable {
     waitsAfterLaunches = options.checksLaunches
     let clock = ContinuousClock()
     let start = clock.now
+    var limits = limits
+    limits.allowsTF32 = limits.allowsTF32 || options.precision == .tf32
     queue = try make(program.mapped(within: limits))
     codeSeconds = (clock.now - start).inSeconds
     stepKernels = program.stepKernels
