@@ -100,6 +100,7 @@ extension RegionLowering {
     var plan = PhasePlan(self)
     for store in stores {
       plan.root(store.value, in: store.phase)
+      plan.root(.position(store.position), in: store.phase)
       if let condition = store.condition {
         plan.guarded(store.phase, by: condition)
       }
@@ -121,7 +122,7 @@ extension RegionLowering {
     var nextVariable = nodes.count
     for phase in 0...plan.lastPhase {
       for (id, node) in nodes.enumerated()
-      where !node.isLane && node.reduction == nil && node.phase == phase && plan.isReached(id) {
+      where !node.isLane && node.reduction == nil && plan.isReached(id) && plan.definition(of: id) == phase {
         row.append(.define(Variable(id, node.type), node.expression))
       }
       var loop = plan.laneStatements(in: phase)
@@ -209,6 +210,8 @@ struct PhasePlan {
   private var reread: [Set<Int>] = []
   private(set) var savedNodes: [Int] = []
   private var saved: [Int: Int] = [:]
+  /// The phase that first uses a scalar.
+  private var firstUse: [Int] = []
   /// Whether it is known what is kept.
   private var isSettled = false
   private var firstLocal = 0
@@ -272,6 +275,29 @@ struct PhasePlan {
     for id in candidates where !isCheap(id) { keep(id) }
     isSettled = true
     decide()
+    noteUses()
+  }
+
+  /// Finds the phase that first uses each scalar. It is computed there and not where it could be: few values live long.
+  private mutating func noteUses() {
+    firstUse = [Int](repeating: .max, count: lowering.nodes.count)
+    func note(_ value: Scalar, _ phase: Int) {
+      for id in operands(of: value) { firstUse[id] = min(firstUse[id], phase) }
+    }
+    for phase in 0...lastPhase {
+      for value in roots[phase] { note(value, phase) }
+      for id in computed[phase] { note(lowering.nodes[id].expression, phase) }
+      if let condition = conditions[phase] { note(condition, phase) }
+    }
+    for (id, node) in lowering.nodes.enumerated().reversed() where !node.isLane && firstUse[id] < .max {
+      note(node.expression, definition(of: id))
+    }
+  }
+
+  /// The phase before whose loop a scalar is computed.
+  func definition(of id: Int) -> Int {
+    let earliest = lowering.nodes[id].phase
+    return firstUse[id] == .max ? earliest : max(earliest, firstUse[id])
   }
 
   private mutating func decide() {
