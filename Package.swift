@@ -108,6 +108,8 @@ let package = Package(
     .executableTarget(name: "millrace", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
     .executableTarget(name: "ir-dump", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
     .executableTarget(name: "model-bench", dependencies: ["Training", "CLocaleData", arguments], swiftSettings: settings),
-    .target(name: "TestSupport", dependencies: ["IR", "Runtime"], path: "Tests/TestSupport", swiftSettings: settings),
+    .target(
+      name: "TestSupport", dependencies: ["IR", "Runtime", "CUDABackend"], path: "Tests/TestSupport", exclude: ["FakeCUDA"],
+      swiftSettings: settings),
   ] + testTargets
 )

@@ -34,9 +34,16 @@ public enum Pipelines {
   /// The whole way to a backend.
   public static let all: [Pass] = preparation + optimization + lowering
 
-  /// The whole way with products of bf16: they are found when all algebra is done, and the casts become parts of rows.
-  public static let allInBF16: [Pass] = all.flatMap { $0.name == Pass.fuseWidthExpansion.name ? [.lowerPrecision, $0] : [$0] }
+  /// The whole way with products of bf16: they are found when all algebra is done, and the casts become parts of rows; and
+  /// with memory of bf16: what passes through it is known when rows are formed.
+  public static let allInBF16: [Pass] = all.flatMap { pass -> [Pass] in
+    switch pass.name {
+    case Pass.fuseWidthExpansion.name: [.lowerPrecision, pass]
+    case Pass.fuseRows.name: [.fuseRowsStoringBF16, .narrowStorage]
+    default: [pass]
+    }
+  }
 
   /// Every pass there is, those outside the pipeline too.
-  public static let known: [Pass] = [.differentiate, .lowerPrecision] + all
+  public static let known: [Pass] = [.differentiate, .lowerPrecision, .narrowStorage] + all
 }

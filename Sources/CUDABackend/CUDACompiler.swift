@@ -17,6 +17,8 @@ public struct CUDACompiler: Sendable {
   public let architecture: NVRTC.Architecture
   public let effort: NVRTC.Effort
   private let nvrtc: NVRTC
+  /// What code depends on besides the text.
+  private let versions: String
   private let cache: ObjectCache?
   private let threads: Int
 
@@ -26,13 +28,16 @@ public struct CUDACompiler: Sendable {
 
   /// Throws where there is no NVRTC. Keeps code in `cacheDirectory`, if there is one.
   public init(
-    for architecture: NVRTC.Architecture, cacheDirectory: String? = CacheDirectory.standard,
-    threads: Int = ThreadPool.defaultThreads, effort: NVRTC.Effort = .full
+    for architecture: NVRTC.Architecture, from places: LibraryPlaces = .standard,
+    cacheDirectory: String? = CacheDirectory.standard, threads: Int = ThreadPool.defaultThreads,
+    effort: NVRTC.Effort = .full
   ) throws(Diagnostic) {
     self.architecture = architecture
     self.threads = threads
     self.effort = effort
-    nvrtc = try NVRTC.load()
+    nvrtc = try NVRTC.load(from: places)
+    let driver = (try? CUDADevice.driverVersion(from: places)) ?? 0
+    versions = "\(nvrtc.version) \(driver) \(architecture.rawValue) \(effort)\n"
     cache = cacheDirectory.flatMap { ObjectCache(directory: $0 + "/cuda") }
   }
 
@@ -48,8 +53,7 @@ public struct CUDACompiler: Sendable {
 
   private func compile(_ kernels: Range<Int>, of program: CUDAProgram) throws(Diagnostic) -> Piece {
     let text = program.text(of: kernels)
-    let context = "\(nvrtc.version) \(CUDADevice.driverVersion ?? 0) \(architecture.rawValue) \(effort)\n"
-    let key = Digest.hexadecimal(Array((context + text).utf8))
+    let key = Digest.hexadecimal(Array((versions + text).utf8))
     if let code = cache?.object(key) { return Piece(kernels: kernels, code: code, isFromDisk: true) }
     let code = try nvrtc.compile(text, for: architecture, effort)
     cache?.keep(code, key)

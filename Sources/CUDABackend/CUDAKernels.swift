@@ -21,7 +21,8 @@ public final class CUDAKernels: @unchecked Sendable {
       program = try CUDAProgram(kernels) { products[$0][$1] != nil }
     } catch { throw Diagnostic(error.message) }
     var functions: [[CUDAFunction?]] = []
-    let compiler = kernels.isEmpty ? nil : try CUDACompiler(for: device.architecture(), cacheDirectory: cacheDirectory)
+    let compiler = kernels.isEmpty ? nil : try CUDACompiler(
+      for: device.architecture(), from: device.places, cacheDirectory: cacheDirectory)
     // The pieces stand in the order of the kernels.
     for piece in try compiler?.compile(program) ?? [] {
       let module = try CUDAModule(piece.code, on: device)
@@ -38,16 +39,18 @@ public final class CUDAKernels: @unchecked Sendable {
     (self.program, self.device, self.kernels, self.functions) = (program, device, kernels.map(\.kernel), functions)
   }
 
-  /// Bytes of memory that the kernels need besides their buffers.
-  public var scratchBytes: Int { program.scratchBytes }
+  /// Bytes of memory that the kernels need besides their buffers: each its own scratch, or what a product adds up in.
+  public var scratchBytes: Int {
+    max(program.scratchBytes, products.joined().compactMap { $0?.workspaceBytes }.max() ?? 0)
+  }
 
   /// Puts a kernel into a stream; `addresses` are those of inputs, outputs and workspace in the kernel's order, and at
-  /// `scratch` are `scratchBytes` for it. Kernels that share scratch memory belong in one stream.
+  /// `scratch`, a multiple of 256, are `scratchBytes` for it. Kernels that share scratch memory belong in one stream.
   public func run(_ number: Int, _ addresses: [UInt64], scratch: UInt64, on stream: CUDAStream) throws(Diagnostic) {
     let places = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
     for (stage, launch) in program.kernels[number].launches.enumerated() {
       if let product = products[number][stage] {
-        try product.run({ places[$0] }, on: stream)
+        try product.run({ places[$0] }, workspace: scratch, on: stream)
       } else if let function = functions[number][stage] {
         try function.launch(grid: launch.grid, block: launch.block, launch.arguments.map { places[$0] }, on: stream)
       }

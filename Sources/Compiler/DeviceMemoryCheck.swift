@@ -6,13 +6,24 @@ import Passes
 /// What a program needs of a device, and whether the device has it.
 extension LoweredProgram {
   /// Where the memory of launches stands that belongs to no value: behind the plan's.
-  var scratchOffset: Int { (plan.bytes + MemoryPlan.alignment - 1) / MemoryPlan.alignment * MemoryPlan.alignment }
+  var scratchOffset: Int { Self.aligned(plan.bytes) }
+  /// Where what is written waits for its place: behind that.
+  func stagingOffset(on queue: any DeviceQueue) -> Int { scratchOffset + Self.aligned(queue.scratchBytes) }
 
-  func arenaBytes(on queue: any DeviceQueue) -> Int { scratchOffset + queue.scratchBytes }
+  /// Bytes of the largest tensors that pass between host and device at a time.
+  var stagingBytes: Int {
+    Transfers.stagingBytes(largest: (plan.parameters + plan.results).map(\.bytes).max() ?? 0)
+  }
+
+  /// Bytes of all the memory that the program takes on a device: values, scratch of kernels and products, staging.
+  func deviceBytes(on queue: any DeviceQueue) -> Int { stagingOffset(on: queue) + stagingBytes }
+
+  /// What products and copies want the start of a part to be a multiple of.
+  private static func aligned(_ bytes: Int) -> Int { (bytes + 255) / 256 * 256 }
 
   /// Throws, before anything is allocated, if the program wants more memory than `limit` or than is free.
   func checkMemory(on queue: any DeviceQueue, limit: Int?) throws(Diagnostic) {
-    let wanted = arenaBytes(on: queue)
+    let wanted = deviceBytes(on: queue)
     let free = try queue.freeBytes()
     let reason: String
     if let limit, wanted > limit {
@@ -51,6 +62,12 @@ extension LoweredProgram {
 extension MemoryPlan {
   /// The launch that touches most memory.
   var largestStep: Int? { steps.indices.max { (steps[$0].bytes, $1) < (steps[$1].bytes, $0) } }
+}
+
+extension MemoryPlan.Slot {
+  func overlaps(_ other: MemoryPlan.Slot) -> Bool {
+    offset < other.offset + other.bytes && other.offset < offset + bytes
+  }
 }
 
 extension MemoryPlan.Step {

@@ -6,10 +6,10 @@ import Runtime
 
 /// A function as kernels of a GPU, or of its emulation, with the memory they run in: `CPUProgram`'s twin.
 ///
-/// Parameters and results have fixed places in one arena on the device, so that a training state stays there; only what
-/// is written and what is read passes between host and device. The first run waits after every launch, so that a fault
-/// is told with its kernel and model line, and records the launches; every later run is one replay of them, and returns
-/// before the device is done. After the first run nothing is allocated.
+/// Parameters and results have fixed places in one piece of memory on the device, so that a training state stays there;
+/// only what is written and what is read passes between host and device, beside the runs. The first run waits after every
+/// launch, so that a fault is told with its kernel and model line, and records the launches; every later run is one replay
+/// of them, and returns before the device is done. After the first run nothing is allocated.
 public final class DeviceProgram: LoweredExecutable {
   public let program: LoweredProgram
   /// What compiling took: passes, then machine code.
@@ -23,6 +23,10 @@ public final class DeviceProgram: LoweredExecutable {
   private let waitsAfterLaunches: Bool
   private var replayed: (any RecordedWork)?
   private var runs = 0
+  /// Stands behind the last run.
+  private let ran: any QueueMark
+  /// What was written since.
+  private var written: [MemoryPlan.Slot] = []
 
   /// How a device is given the kernels of a program.
   public typealias QueueMaker = ([(kernel: Kernel, mapping: ThreadMapping)]) throws(Diagnostic) -> any DeviceQueue
@@ -42,9 +46,10 @@ public final class DeviceProgram: LoweredExecutable {
     stepKernels = program.stepKernels
     try program.checkMemory(on: queue, limit: options.deviceMemoryLimit)
     do throws(Diagnostic) {
-      memory = try queue.allocate(bytes: program.arenaBytes(on: queue))
-      let largest = (program.plan.parameters + program.plan.results).map(\.bytes).max() ?? 0
-      transfers = try Transfers(queue, largest: largest)
+      memory = try queue.allocate(bytes: program.deviceBytes(on: queue))
+      let staging = memory.address + UInt64(program.stagingOffset(on: queue))
+      transfers = try Transfers(queue, staging: staging, bytes: program.stagingBytes)
+      ran = try queue.makeMark()
     } catch {
       throw program.located(error, at: program.plan.largestStep, on: queue)
     }
@@ -55,11 +60,12 @@ public final class DeviceProgram: LoweredExecutable {
     try? queue.synchronize()
   }
 
-  /// A program on this machine's GPU.
+  /// A program on a GPU, this machine's first if none is named.
   public convenience init(
-    onGPU module: Module, entry: String, options: CompileOptions = CompileOptions()
+    onGPU module: Module, entry: String, device named: CUDADevice? = nil, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
-    let device = try CUDADevice.standard()
+    let device: CUDADevice
+    if let named { device = named } else { device = try CUDADevice.standard() }
     let limits = ThreadLimits(of: device)
     try self.init(module, entry: entry, options: options, within: limits) { kernels throws(Diagnostic) in
       try GPUQueue(kernels, on: device, cacheDirectory: options.cacheDirectory)
@@ -85,30 +91,26 @@ public final class DeviceProgram: LoweredExecutable {
     if let replayed {
       do throws(Diagnostic) { try replayed.replay() } catch { throw afterwards(error) }
     } else {
-      for number in program.plan.steps.indices {
-        do throws(Diagnostic) {
-          try put(step: number)
-          try queue.synchronize()
-        } catch {
-          throw program.located(error, at: number, on: queue)
-        }
-      }
-      try copy(program.plan.copies)
-      if !waitsAfterLaunches {
-        replayed = try queue.record { () throws(Diagnostic) in
-          for number in program.plan.steps.indices { try put(step: number) }
-          try copy(program.plan.copies)
-        }
-      }
+      try putSteps { () throws(Diagnostic) in try queue.synchronize() }
+      if !waitsAfterLaunches { replayed = try queue.record { () throws(Diagnostic) in try putSteps() } }
     }
     runs += 1
+    do throws(Diagnostic) { try ran.set(in: .work) } catch { throw afterwards(error) }
+    written = []
   }
 
-  private func put(step number: Int) throws(Diagnostic) {
-    let step = program.plan.steps[number]
-    try copy(step.copies)
-    try queue.launch(
-      stepKernels[number], step.buffers.map(address), scratch: memory.address + UInt64(program.scratchOffset))
+  /// Puts all launches and copies of a run into the queue, and does `afterEach` after each launch.
+  private func putSteps(_ afterEach: () throws(Diagnostic) -> Void = {}) throws(Diagnostic) {
+    for (number, step) in program.plan.steps.enumerated() {
+      do throws(Diagnostic) {
+        try copy(step.copies)
+        try queue.launch(stepKernels[number], step.buffers.map(address), scratch: memory.address + UInt64(program.scratchOffset))
+        try afterEach()
+      } catch {
+        throw program.located(error, at: number, on: queue)
+      }
+    }
+    do throws(Diagnostic) { try copy(program.plan.copies) } catch { throw afterwards(error) }
   }
 
   private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) throws(Diagnostic) {
@@ -120,14 +122,13 @@ public final class DeviceProgram: LoweredExecutable {
   /// Runs the function once, launch by launch, and gives the seconds of the device that each step took, with its
   /// kernel's name.
   public func profile() throws(Diagnostic) -> [(kernel: String, seconds: Double)] {
-    var marks = [try queue.makeMark()]
-    try marks[0].set()
-    for number in program.plan.steps.indices {
-      try put(step: number)
-      marks.append(try queue.makeMark())
-      try marks[number + 1].set()
+    func marked() throws(Diagnostic) -> any QueueMark {
+      let mark = try queue.makeMark()
+      try mark.set(in: .work)
+      return mark
     }
-    try copy(program.plan.copies)
+    var marks = [try marked()]
+    try putSteps { () throws(Diagnostic) in marks.append(try marked()) }
     try queue.synchronize()
     var times: [(kernel: String, seconds: Double)] = []
     for (number, step) in program.plan.steps.enumerated() {
@@ -138,9 +139,10 @@ public final class DeviceProgram: LoweredExecutable {
 
   public func write(_ tensor: HostTensor, to parameter: Int) throws(Diagnostic) {
     try check(tensor, for: parameter)
-    let place = address(program.plan.parameters[parameter])
+    let slot = program.plan.parameters[parameter]
+    written.append(slot)
     do throws(Diagnostic) {
-      try tensor.withBytes { bytes throws(Diagnostic) in try transfers.write(bytes, to: place) }
+      try tensor.withBytes { bytes throws(Diagnostic) in try transfers.write(bytes, to: address(slot)) }
     } catch { throw afterwards(error) }
   }
 
@@ -152,9 +154,13 @@ public final class DeviceProgram: LoweredExecutable {
     try read(program.plan.results[number], function.type(of: function.results[number]))
   }
 
+  /// Waits for the last run; for what was written after it only if that is what is read.
   private func read(_ slot: MemoryPlan.Slot, _ type: TensorType) throws(Diagnostic) -> HostTensor {
+    let isRunsWork = runs > 0 && !written.contains { $0.overlaps(slot) }
     do throws(Diagnostic) {
-      return try HostTensor(type) { (bytes) throws(Diagnostic) in try transfers.read(address(slot), into: bytes) }
+      return try HostTensor(type) { (bytes) throws(Diagnostic) in
+        try transfers.read(address(slot), into: bytes, after: isRunsWork ? ran : nil)
+      }
     } catch { throw afterwards(error) }
   }
 

@@ -70,7 +70,9 @@ import Testing
   @Test("large tensors pass through a small ring unharmed")
   func transfers() throws {
     let queue = try EmulatedQueue([])
-    let transfers = try Transfers(queue, largest: 1 << 20, limit: 1000)
+    let room = Transfers.stagingBytes(largest: 1 << 20, limit: 1000)
+    let staging = try queue.allocate(bytes: room)
+    let transfers = try Transfers(queue, staging: staging.address, bytes: room)
     let memory = try queue.allocate(bytes: 100_003)
     let bytes = (0..<100_003).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
     try bytes.withUnsafeBytes { (bytes) throws in try transfers.write(bytes, to: memory.address) }
@@ -112,7 +114,7 @@ import Testing
     var made: TroubledQueue?
     let error = try failure { _ = try Self.program(limit: 1000) { made = $0 } }
     #expect(made?.allocations == 0)
-    #expect(error.message.hasPrefix("@step wants 1.94 KiB"))
+    #expect(error.message.hasPrefix("@step wants 6.00 KiB"))
     #expect(error.message.contains(" of memory on the emulated GPU, and the limit is 0.98 KiB: "))
     #expect(error.location.file == "step.ir" && error.location.isKnown)
     let full = try failure { _ = try Self.program(free: 1500) { made = $0 } }

@@ -106,10 +106,10 @@ private struct ColumnMajor {
     #expect([library.a, library.b, library.d].map { CUDAProduct.alignment(of: $0, 64) } == [8, 32, 16])
   }
 
-  @Test("the absence of the library is one sentence", .enabled(if: (try? CUBLASLt.load()) == nil, "cuBLASLt is there"))
+  @Test("the absence of the library is one sentence", .enabled(if: (try? CUBLASLt()) == nil, "cuBLASLt is there"))
   func absence() throws {
     do throws(Diagnostic) {
-      _ = try CUBLASLt.load()
+      _ = try CUBLASLt()
       Issue.record("loaded")
     } catch {
       #expect(error.message.hasPrefix("no cuBLASLt is found, ") && !error.message.contains("\n"))

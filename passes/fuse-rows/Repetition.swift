@@ -29,14 +29,14 @@ private func sweep(
       let value = function.operations[number].results.first
     else { continue }
     let consumers = readers.regions(reading: value, outside: home)
-    let bytes = function.type(of: value).bytes
-    guard !consumers.isEmpty, bytes >= 4096, let plan = Plan(number, clusters, readers, home: home) else { continue }
+    let bytes = clusters.storedBytes(of: value)
+    guard !consumers.isEmpty, let plan = Plan(number, clusters, readers, home: home) else { continue }
     var rows: [Int: Set<Int>] = [:]
     // What a region must read besides to compute the value itself.
     var added: [Int: Int] = [:]
     for consumer in consumers {
       let inputs = plan.inputs.filter { !readers.reads(consumer, $0) }
-      added[consumer] = inputs.reduce(0) { $0 + function.type(of: $1).bytes }
+      added[consumer] = inputs.reduce(plan.work) { $0 + clusters.storedBytes(of: $1) }
       rows[consumer] = plan.rows(for: value, in: consumer, clusters, readers)
     }
     func isPossible(_ consumer: Int) -> Bool { isFine(rows[consumer]!, clusters.clusters[consumer].rows) }
@@ -136,16 +136,19 @@ private struct Plan {
   var edges: [Int: Set<Int>] = [:]
   /// Bytes of small values that must be stored for this.
   var storedBytes = 0
+  /// Bytes that are moved in the time that computing takes.
+  var work = 0
 
   init?(_ number: Int, _ clusters: RowClusters, _ readers: Readers, home: Int) {
     let function = clusters.function
-    let bytes = function.type(of: function.operations[number].results[0]).bytes
+    let bytes = clusters.storedBytes(of: function.operations[number].results[0])
     var pending = [number]
     operations = [number]
     while let next = pending.popLast() {
       guard Self.isCheap(function.operations[next], function) else { return nil }
+      work += Self.flops(of: function.operations[next], function) / Self.flopsPerByte
       for source in clusters.sources(of: next) {
-        let size = function.type(of: source.value).bytes
+        let size = clusters.storedBytes(of: source.value)
         guard let producer = source.producer else {
           inputs.insert(source.value)
           continue
@@ -164,6 +167,16 @@ private struct Plan {
         }
       }
     }
+  }
+
+  /// Operations that are done while one byte is moved: a processor does some 7 at its peak, a GPU some 20.
+  private static let flopsPerByte = 8
+
+  private static func flops(of operation: Operation, _ function: Function) -> Int {
+    let count = function.type(of: operation.results[0]).count
+    guard let contract = operation.op as? Contract else { return operation.op is Gather ? 0 : count }
+    let extents = contract.labels.extents(function.type(of: operation.operands[0]), function.type(of: operation.operands[1]))
+    return contract.labels.summed.reduce(2 * count) { $0 * (extents[$1] ?? 1) }
   }
 
   /// The rows that a region still has in common with its operations once it computes the value itself.

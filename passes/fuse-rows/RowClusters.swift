@@ -17,6 +17,7 @@ struct RowClusters {
   }
 
   let function: Function
+  private let storage: DType
   let uses: Uses
   private(set) var clusters: [Cluster] = []
   /// For every operation the number of its cluster, before merging; follow `root`.
@@ -40,8 +41,10 @@ struct RowClusters {
     let rows: Set<Int>?
   }
 
-  init(_ function: Function, context: inout PassContext) {
+  /// - Parameter storage: what floats are kept in that pass from region to region; see `narrow-storage`.
+  init(_ function: Function, storage: DType, context: inout PassContext) {
     self.function = function
+    self.storage = storage
     uses = Uses(function)
     membership = [Int?](repeating: nil, count: function.operations.count)
     level = [Int](repeating: 0, count: function.operations.count)
@@ -53,6 +56,13 @@ struct RowClusters {
     }
     sourcesOf = function.operations.indices.map { isFree[$0] ? [] : findSources(of: $0) }
     for number in function.operations.indices where !isFree[number] { place(number, &context) }
+  }
+
+  /// The bytes that a value takes in memory. Rows that the function itself makes may be kept in a shorter type.
+  func storedBytes(of value: Value) -> Int {
+    let type = function.type(of: value)
+    let isRow = type.dtype == .f32 && (type.shape.last ?? 1) >= Pass.shortestNarrowRow && uses.definition[value.index] != nil
+    return isRow ? type.bytes / DType.f32.size * storage.size : type.bytes
   }
 
   // MARK: Sources

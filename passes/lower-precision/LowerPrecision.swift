@@ -39,8 +39,8 @@ private struct PrecisionLowering {
     (result, self.map) = (empty, map)
     builder = FunctionBuilder(empty)
     isOfParameters = function.followsFromParameters()
-    isChosenFrom = function.leads(to: { $0 is TopK || $0 is TopMask || $0 is Sort || $0 is ArgMax })
-    isPower = function.leads(to: { ($0 as? Unary) == Unary(.exponential) || ($0 as? Unary) == Unary(.logarithm) })
+    isChosenFrom = function.leads(to: \.isChoice, through: { !$0.isProduct })
+    isPower = function.leads(to: \.isPower, through: { !$0.isProduct })
   }
 
   mutating func run(_ context: inout PassContext) throws(Diagnostic) {
@@ -128,17 +128,5 @@ extension Function {
       for result in operation.results { follows[result.index] = all }
     }
     return follows
-  }
-
-  /// By value, whether it gets to one of these ops through operations that are no products.
-  fileprivate func leads(to isWanted: (any TensorOp) -> Bool) -> [Bool] {
-    var leads = [Bool](repeating: false, count: valueCount)
-    for operation in operations.reversed() {
-      let isProduct = operation.op is Contract || operation.op is GroupedContract || operation.op is Attention
-      let goesOn = !isProduct && operation.results.contains { leads[$0.index] }
-      guard goesOn || isWanted(operation.op) else { continue }
-      for operand in operation.operands where type(of: operand).dtype.isFloat { leads[operand.index] = true }
-    }
-    return leads
   }
 }

@@ -2,9 +2,10 @@ import IR
 
 /// A device that runs the kernels of one program: a GPU, or this processor in its place.
 ///
-/// Work is put into one queue and done in its order, later than the call returns; `synchronize` waits for it. What fails
-/// on the way is thrown by the call that learns of it, and from then on by every call: what stands behind it in the queue
-/// was not done. Calls come from one thread at a time.
+/// Work is put into one of its lanes and done later than the call returns; `synchronize` waits for all of it. A lane keeps
+/// its order, and lanes go on beside each other, unless a mark holds one until another got there. What fails on the way is
+/// thrown by the call that learns of it, and from then on by every call: what stands behind it was not done. Calls come
+/// from one thread at a time.
 public protocol DeviceQueue: AnyObject {
   /// The device, as errors name it.
   var deviceName: String { get }
@@ -18,37 +19,42 @@ public protocol DeviceQueue: AnyObject {
   /// Host memory that the device copies from and to while the host does something else.
   func allocateHost(bytes: Int) throws(Diagnostic) -> DeviceHostMemory
 
-  /// Copies to the device; the host memory must keep its content until the queue got there.
+  /// Copies to the device, in the lane of uploads; the host memory must keep its content until the lane got there.
   func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic)
-  /// Copies from the device; the bytes are there when the queue got there.
+  /// Copies from the device, in the lane of downloads; the bytes are there when the lane got there.
   func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic)
-  /// Copies on the device.
+  /// Copies on the device, in the lane of work.
   func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic)
-  /// Runs kernel `number` of the program on the buffers at `addresses`: inputs, outputs and workspace in the kernel's
-  /// order. At `scratch` are `scratchBytes` that nothing else uses.
+  /// Runs kernel `number` of the program, in the lane of work, on the buffers at `addresses`: inputs, outputs and workspace
+  /// in the kernel's order. At `scratch`, a multiple of 256, are `scratchBytes` that nothing else uses.
   func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic)
 
-  /// A mark that can be set in the queue.
+  /// A mark that can be set in any lane.
   func makeMark() throws(Diagnostic) -> any QueueMark
-  /// Waits until all is done that was put into the queue.
+  /// Waits until all is done that was put into the lanes.
   func synchronize() throws(Diagnostic)
-  /// What `body` puts into the queue, copies on the device and launches, as one piece of work. Nothing of it is done yet.
+  /// What `body` puts into the lane of work, as one piece of work. Nothing of it is done yet.
   func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork
 }
 
-/// A place in a queue.
+/// What a device does in one order.
+public enum DeviceLane: CaseIterable, Sendable { case work, uploads, downloads }
+
+/// A place in a lane.
 public protocol QueueMark: AnyObject {
-  /// Sets the mark behind all that is in the queue.
-  func set() throws(Diagnostic)
-  /// Waits until the queue got there; does nothing if the mark was never set.
+  /// Sets the mark behind all that is in the lane; where it stood before is forgotten.
+  func set(in lane: DeviceLane) throws(Diagnostic)
+  /// Lets nothing that comes later in `lane` begin before the mark is reached, where it stands now.
+  func hold(_ lane: DeviceLane) throws(Diagnostic)
+  /// Waits until the mark is reached; does nothing if it was never set.
   func wait() throws(Diagnostic)
-  /// Seconds of the device from another mark to this one; the queue has come past both.
+  /// Seconds of the device from another mark to this one; both are reached.
   func seconds(since start: any QueueMark) throws(Diagnostic) -> Double
 }
 
 /// Work that a queue has recorded.
 public protocol RecordedWork: AnyObject {
-  /// Puts it into the queue once more.
+  /// Puts it into the lane of work once more.
   func replay() throws(Diagnostic)
 }
 

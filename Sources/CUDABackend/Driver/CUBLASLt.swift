@@ -67,21 +67,10 @@ struct CUBLASLt: Sendable {
       Handle?, UnsafeRawPointer, UInt64, Int, Handle?
     ) -> Status
 
-  /// The library, loaded once; throws in one sentence where there is none.
-  static func load() throws(Diagnostic) -> CUBLASLt {
-    switch shared {
-    case .success(let library): return library
-    case .failure(let diagnostic): throw diagnostic
-    }
-  }
-
-  private static let shared: Result<CUBLASLt, Diagnostic> = {
-    do throws(Diagnostic) { return .success(try CUBLASLt()) } catch { return .failure(error) }
-  }()
-
-  private init() throws(Diagnostic) {
+  /// Loads the library; throws in one sentence where there is none.
+  init(from places: LibraryPlaces = .standard) throws(Diagnostic) {
     let names = ["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11", "libcublasLt.so"]
-    guard let library = DynamicLibrary(LibraryPlaces.candidates(names, given: "CUBLASLT_PATH", prefix: "libcublasLt.so")) else {
+    guard let library = places.load(names, given: "CUBLASLT_PATH", prefix: "libcublasLt.so") else {
       throw Diagnostic(
         "no cuBLASLt is found, which multiplies matrices: set CUBLASLT_PATH to libcublasLt.so, or products are done by our own kernels")
     }

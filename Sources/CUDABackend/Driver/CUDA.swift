@@ -66,20 +66,10 @@ struct CUDA: Sendable {
   let graphDestroy: Call
   let graphExecutableDestroy: Call
 
-  /// The driver, loaded once; throws in one sentence where there is none.
-  static func load() throws(Diagnostic) -> CUDA {
-    switch shared {
-    case .success(let driver): return driver
-    case .failure(let diagnostic): throw diagnostic
-    }
-  }
-
-  private static let shared: Result<CUDA, Diagnostic> = {
-    do throws(Diagnostic) { return .success(try CUDA()) } catch { return .failure(error) }
-  }()
-
-  private init() throws(Diagnostic) {
-    guard let library = DynamicLibrary(["libcuda.so.1", "libcuda.so"]) else {
+  /// Loads and starts the driver; throws in one sentence where there is none.
+  init(from places: LibraryPlaces) throws(Diagnostic) {
+    let names = ["libcuda.so.1", "libcuda.so"]
+    guard let library = places.load(names, given: "CUDA_DRIVER_PATH", prefix: "libcuda.so") else {
       throw Diagnostic("no CUDA driver is found: libcuda.so.1, which comes with NVIDIA's display driver, does not load")
     }
     func find<F>(_ name: String, as type: F.Type = F.self) throws(Diagnostic) -> F {

@@ -14,6 +14,8 @@ public final class CUDADevice: @unchecked Sendable {
   public let cacheBytes: Int
   /// Bits of the memory bus and its clock in kHz: the peak is twice their product. 0 where the driver does not say.
   public let memoryBus: (bits: Int, clock: Int)
+  /// Where the libraries of CUDA were found.
+  let places: LibraryPlaces
   let driver: CUDA
   private let device: CUDA.Device
   private let context: CUDA.Handle
@@ -24,27 +26,31 @@ public final class CUDADevice: @unchecked Sendable {
   private static let first = Result { () throws(Diagnostic) in try CUDADevice() }
 
   /// How many GPUs there are.
-  public static func count() throws(Diagnostic) -> Int {
-    let driver = try CUDA.load()
+  public static func count(from places: LibraryPlaces = .standard) throws(Diagnostic) -> Int {
+    try count(try CUDA(from: places))
+  }
+
+  private static func count(_ driver: CUDA) throws(Diagnostic) -> Int {
     var count: Int32 = 0
     try driver.check(driver.deviceCount(&count), "count the GPUs")
     return Int(count)
   }
 
-  /// The CUDA version that the driver knows, such as 12040 for 12.4; `nil` without a driver.
-  public static let driverVersion: Int? = {
-    guard let driver = try? CUDA.load() else { return nil }
+  /// The CUDA version that the driver knows, such as 12040 for 12.4.
+  public static func driverVersion(from places: LibraryPlaces = .standard) throws(Diagnostic) -> Int {
+    let driver = try CUDA(from: places)
     var version: Int32 = 0
-    return driver.driverVersion(&version) == 0 ? Int(version) : nil
-  }()
+    try driver.check(driver.driverVersion(&version), "tell its version")
+    return Int(version)
+  }
 
   /// GPU `number`, in the driver's order.
-  public init(_ number: Int = 0) throws(Diagnostic) {
-    let count = try CUDADevice.count()
+  public init(_ number: Int = 0, from places: LibraryPlaces = .standard) throws(Diagnostic) {
+    let driver = try CUDA(from: places)
+    let count = try CUDADevice.count(driver)
     guard (0..<count).contains(number) else {
       throw Diagnostic(count == 0 ? "the CUDA driver finds no GPU" : "there is no GPU \(number): the driver finds \(count)")
     }
-    let driver = try CUDA.load()
     var device: CUDA.Device = 0
     try driver.check(driver.deviceGet(&device, Int32(number)), "find GPU \(number)")
     func attribute(_ code: Int32) throws(Diagnostic) -> Int {
@@ -65,7 +71,7 @@ public final class CUDADevice: @unchecked Sendable {
     cacheBytes = try attribute(38)
     memoryBus = (try attribute(37), try attribute(36))
     context = try driver.made("open GPU \(number)") { driver.contextRetain($0, device) }
-    (self.number, self.driver, self.device) = (number, driver, device)
+    (self.number, self.places, self.driver, self.device) = (number, places, driver, device)
     try makeCurrent()
   }
 

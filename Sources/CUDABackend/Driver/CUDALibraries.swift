@@ -6,8 +6,7 @@ public enum CUDALibraries {
   public static var all: [(name: String, version: Result<String, Diagnostic>)] {
     [
       ("driver", Result { () throws(Diagnostic) in
-        _ = try CUDA.load()
-        return text(CUDADevice.driverVersion ?? 0, thousands: 1000)
+        text(try CUDADevice.driverVersion(), thousands: 1000)
       }),
       ("NVRTC", Result { () throws(Diagnostic) in
         let version = try NVRTC.load().version
@@ -18,7 +17,7 @@ public enum CUDALibraries {
   }
 
   private static func blasVersion() throws(Diagnostic) -> String {
-    let number = try CUBLASLt.load().version()
+    let number = try CUBLASLt().version()
     return text(number, thousands: 10_000)
   }
 

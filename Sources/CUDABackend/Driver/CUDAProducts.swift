@@ -1,24 +1,19 @@
 import IR
 
-/// cuBLASLt on a GPU: its handle, and the memory in which it adds up parts of sums. Products of one stream share it.
+/// cuBLASLt on a GPU.
 public final class CUDAProducts: @unchecked Sendable {
-  /// Bytes that the library may use besides the matrices; as much as NVIDIA's own default on sm_90.
-  private static let workspaceBytes = 32 << 20
-
   let device: CUDADevice
   let library: CUBLASLt
   let handle: CUBLASLt.Handle
-  let workspace: CUDAMemory
 
   /// Throws in one sentence where the library is missing.
   public init(on device: CUDADevice) throws(Diagnostic) {
-    let library = try CUBLASLt.load()
+    let library = try CUBLASLt(from: device.places)
     try device.makeCurrent()
     var handle: CUBLASLt.Handle?
     try library.check(library.create(&handle), "start on \(device.name)")
     guard let handle else { throw Diagnostic("cuBLASLt gives no handle") }
     (self.device, self.library, self.handle) = (device, library, handle)
-    workspace = try CUDAMemory(bytes: CUDAProducts.workspaceBytes, on: device)
   }
 
   deinit {
@@ -32,7 +27,10 @@ public final class CUDAProduct: @unchecked Sendable {
   private let products: CUDAProducts
   private var descriptors: [(handle: CUBLASLt.Handle, destroy: CUBLASLt.Destroy)] = []
   private var algorithm = [UInt64](repeating: 0, count: CUBLASLt.HeuristicResult.algorithmBytes / 8)
-  private var workspaceBytes = 0
+  /// Bytes of memory in which parts of sums are added up.
+  public private(set) var workspaceBytes = 0
+  /// The most bytes that an algorithm may ask for; as many as NVIDIA's own default on sm_90.
+  private static let mostWorkspaceBytes = 32 << 20
 
   /// Chooses an algorithm.
   /// - Parameter alignment: bytes to which all addresses that `run` gets are aligned.
@@ -56,7 +54,7 @@ public final class CUDAProduct: @unchecked Sendable {
     func prefer(_ what: CUBLASLt.Preference, _ value: some FixedWidthInteger) throws(Diagnostic) {
       try set(library.preferenceSet, preference, what.rawValue, value)
     }
-    try prefer(.workspaceBytes, UInt64(products.workspace.bytes))
+    try prefer(.workspaceBytes, UInt64(CUDAProduct.mostWorkspaceBytes))
     try prefer(.reductions, CUBLASLt.deterministicReduction)
     try prefer(.alignmentA, UInt32(CUDAProduct.alignment(of: product.a, alignment)))
     try prefer(.alignmentB, UInt32(CUDAProduct.alignment(of: product.b, alignment)))
@@ -69,8 +67,9 @@ public final class CUDAProduct: @unchecked Sendable {
     for (handle, destroy) in descriptors { _ = destroy(handle) }
   }
 
-  /// Puts the product into a stream; `address` tells where a buffer of the kernel starts.
-  public func run(_ address: (BufferID) -> UInt64, on stream: CUDAStream) throws(Diagnostic) {
+  /// Puts the product into a stream; `address` tells where a buffer of the kernel starts, and at `workspace`, a multiple
+  /// of 256, are `workspaceBytes` that nothing else uses at that time.
+  public func run(_ address: (BufferID) -> UInt64, workspace: UInt64, on stream: CUDAStream) throws(Diagnostic) {
     let library = products.library
     try products.device.makeCurrent()
     let alpha: Float = 1
@@ -83,7 +82,7 @@ public final class CUDAProduct: @unchecked Sendable {
       let into = place(product.d, offsets.d)
       let status = library.multiply(
         products.handle, descriptor, [alpha], place(product.a, offsets.a), a, place(product.b, offsets.b), b, [beta],
-        into, d, into, d, algorithm, products.workspace.address, workspaceBytes, stream.handle)
+        into, d, into, d, algorithm, workspace, workspaceBytes, stream.handle)
       try library.check(status, "multiply matrices of \(product.m) × \(product.k) and \(product.k) × \(product.n)")
     }
   }

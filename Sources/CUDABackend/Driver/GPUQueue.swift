@@ -1,10 +1,10 @@
 import IR
 import Runtime
 
-/// A program's kernels on a GPU, and a stream that they run in.
+/// A program's kernels on a GPU, and the streams of its lanes.
 public final class GPUQueue: DeviceQueue {
   public let device: CUDADevice
-  private let stream: CUDAStream
+  private let streams: Streams
   private let kernels: CUDAKernels
 
   /// Compiles kernels with the mappings that go with them; code is kept in `cacheDirectory`, if there is one. Without
@@ -15,7 +15,7 @@ public final class GPUQueue: DeviceQueue {
   ) throws(Diagnostic) {
     self.device = device
     self.kernels = try CUDAKernels(kernels, on: device, cacheDirectory: cacheDirectory)
-    stream = try CUDAStream(on: device)
+    streams = Streams(work: try CUDAStream(on: device), uploads: try CUDAStream(on: device), downloads: try CUDAStream(on: device))
   }
 
   public var deviceName: String { device.name }
@@ -24,7 +24,9 @@ public final class GPUQueue: DeviceQueue {
 
   public func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory {
     let memory = try CUDAMemory(bytes: bytes, on: device)
-    try stream.fill(memory, with: 0)
+    // Copies of any lane may come next.
+    try streams.work.fill(memory, with: 0)
+    try streams.work.synchronize()
     return DeviceMemory(address: memory.address, bytes: bytes, owner: memory)
   }
 
@@ -34,31 +36,46 @@ public final class GPUQueue: DeviceQueue {
   }
 
   public func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic) {
-    try stream.copy(from: host, to: address)
+    try streams.uploads.copy(from: host, to: address)
   }
   public func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
-    try stream.copy(from: address, to: host)
+    try streams.downloads.copy(from: address, to: host)
   }
   public func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
-    try stream.copy(from: source, to: target, bytes: bytes)
+    try streams.work.copy(from: source, to: target, bytes: bytes)
   }
   public func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
-    try kernels.run(number, addresses, scratch: scratch, on: stream)
+    try kernels.run(number, addresses, scratch: scratch, on: streams.work)
   }
 
-  public func makeMark() throws(Diagnostic) -> any QueueMark { Mark(try CUDAEvent(on: device), stream) }
-  public func synchronize() throws(Diagnostic) { try stream.synchronize() }
+  public func makeMark() throws(Diagnostic) -> any QueueMark { Mark(try CUDAEvent(on: device), streams) }
+  public func synchronize() throws(Diagnostic) {
+    for lane in DeviceLane.allCases { try streams[lane].synchronize() }
+  }
   public func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork {
-    Recorded(try stream.capture(body), stream)
+    Recorded(try streams.work.capture(body), streams.work)
+  }
+
+  private struct Streams {
+    let work: CUDAStream, uploads: CUDAStream, downloads: CUDAStream
+
+    subscript(lane: DeviceLane) -> CUDAStream {
+      switch lane {
+      case .work: work
+      case .uploads: uploads
+      case .downloads: downloads
+      }
+    }
   }
 
   private final class Mark: QueueMark {
     private let event: CUDAEvent
-    private let stream: CUDAStream
+    private let streams: Streams
 
-    init(_ event: CUDAEvent, _ stream: CUDAStream) { (self.event, self.stream) = (event, stream) }
+    init(_ event: CUDAEvent, _ streams: Streams) { (self.event, self.streams) = (event, streams) }
 
-    func set() throws(Diagnostic) { try stream.record(event) }
+    func set(in lane: DeviceLane) throws(Diagnostic) { try streams[lane].record(event) }
+    func hold(_ lane: DeviceLane) throws(Diagnostic) { try streams[lane].wait(for: event) }
     func wait() throws(Diagnostic) { try event.synchronize() }
     func seconds(since start: any QueueMark) throws(Diagnostic) -> Double {
       guard let start = start as? Mark else { preconditionFailure("marks of one queue are compared") }

@@ -2,13 +2,28 @@ import Foundation
 
 /// Where NVIDIA's libraries may be found: what the user names, what the loader knows, the Python wheels in a virtual
 /// environment, the toolkit's usual place.
-enum LibraryPlaces {
-  /// Files and names in the order in which they are tried.
+///
+/// The user names a library, or the folder it stands in, by an environment variable: `CUDA_DRIVER_PATH`, `NVRTC_PATH`,
+/// `CUBLASLT_PATH`.
+public struct LibraryPlaces: Hashable, Sendable {
+  public static let standard = LibraryPlaces()
+
+  private let folder: String?
+
+  /// - Parameter folder: where the libraries stand, if they are looked for nowhere else.
+  public init(folder: String? = nil) { self.folder = folder }
+
+  /// The first library that loads.
   /// - Parameters:
   ///   - names: what the loader is asked for.
   ///   - variable: the environment variable by which the user names the file or its folder.
   ///   - prefix: how the files are called.
-  static func candidates(_ names: [String], given variable: String, prefix: String) -> [String] {
+  func load(_ names: [String], given variable: String, prefix: String) -> DynamicLibrary? {
+    DynamicLibrary(folder.map { files(in: $0, prefix) } ?? candidates(names, given: variable, prefix: prefix))
+  }
+
+  /// Files and names in the order in which they are tried.
+  private func candidates(_ names: [String], given variable: String, prefix: String) -> [String] {
     let environment = ProcessInfo.processInfo.environment
     if let given = environment[variable], !given.isEmpty { return [given] + files(in: given, prefix) }
     var found = names
@@ -26,15 +41,15 @@ enum LibraryPlaces {
   }
 
   /// The libraries in a folder, the newest first.
-  private static func files(in folder: String, _ prefix: String) -> [String] {
+  private func files(in folder: String, _ prefix: String) -> [String] {
     entries(of: folder).filter { $0.hasPrefix(prefix) }.sorted(by: >).map { "\(folder)/\($0)" }
   }
 
-  private static func entries(of folder: String) -> [String] {
+  private func entries(of folder: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
   }
 
-  private static func parents(of file: URL) -> [String] {
+  private func parents(of file: URL) -> [String] {
     var folder = file.deletingLastPathComponent()
     var result: [String] = []
     while folder.path != "/" {

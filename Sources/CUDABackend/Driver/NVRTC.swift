@@ -35,11 +35,10 @@ public struct NVRTC: Sendable {
   private let destroy: Destroy
   private let errorString: ErrorString
 
-  /// Loads the library: `NVRTC_PATH`, else where the loader looks, else the Python wheel in the package's virtual
-  /// environment, else the toolkit's usual place.
-  public static func load() throws(Diagnostic) -> NVRTC {
+  /// Loads the library; throws in one sentence where there is none.
+  public static func load(from places: LibraryPlaces = .standard) throws(Diagnostic) -> NVRTC {
     let names = ["libnvrtc.so"] + (11...14).reversed().map { "libnvrtc.so.\($0)" }
-    guard let library = DynamicLibrary(LibraryPlaces.candidates(names, given: "NVRTC_PATH", prefix: "libnvrtc.so")) else {
+    guard let library = places.load(names, given: "NVRTC_PATH", prefix: "libnvrtc.so") else {
       throw Diagnostic(
         "no libnvrtc is found, which compiles CUDA: set NVRTC_PATH to the library, or install the nvidia-cuda-nvrtc wheel with scripts/setup")
     }

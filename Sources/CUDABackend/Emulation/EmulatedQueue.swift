@@ -3,9 +3,9 @@ import IR
 import Runtime
 import Synchronization
 
-/// A program's kernels under emulation, and a queue that they run in.
+/// A program's kernels under emulation, and the lanes that they run in.
 ///
-/// The queue has a thread of its own, so that a program which does not wait where it must is wrong here as on a GPU.
+/// Each lane has a thread of its own, so that a program which does not wait where it must is wrong here as on a GPU.
 public final class EmulatedQueue: DeviceQueue {
   /// In which order the threads of a block run until they wait.
   public let order: EmulatedCUDA.ThreadOrder
@@ -41,11 +41,11 @@ public final class EmulatedQueue: DeviceQueue {
 
   public func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic) {
     guard let base = host.baseAddress else { return }
-    try put(.copy(from: self.address(base), to: address, bytes: host.count))
+    try worker.put([.copy(from: self.address(base), to: address, bytes: host.count)], in: .uploads)
   }
   public func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
     guard let base = host.baseAddress else { return }
-    try put(.copy(from: address, to: self.address(base), bytes: host.count))
+    try worker.put([.copy(from: address, to: self.address(base), bytes: host.count)], in: .downloads)
   }
   public func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
     try put(.copy(from: source, to: target, bytes: bytes))
@@ -65,7 +65,7 @@ public final class EmulatedQueue: DeviceQueue {
   }
 
   private func put(_ work: Work) throws(Diagnostic) {
-    if recording == nil { try worker.put([work]) } else { recording?.append(work) }
+    if recording == nil { try worker.put([work], in: .work) } else { recording?.append(work) }
   }
 
   private func address(_ pointer: UnsafeRawPointer) -> UInt64 { UInt64(UInt(bitPattern: pointer)) }
@@ -81,7 +81,7 @@ public final class EmulatedQueue: DeviceQueue {
 
     init(_ worker: Worker, _ work: [Work]) { (self.worker, self.work) = (worker, work) }
 
-    func replay() throws(Diagnostic) { try worker.put(work) }
+    func replay() throws(Diagnostic) { try worker.put(work, in: .work) }
   }
 
   private final class Mark: QueueMark {
@@ -90,38 +90,42 @@ public final class EmulatedQueue: DeviceQueue {
 
     init(_ worker: Worker) { self.worker = worker }
 
-    func set() throws(Diagnostic) { place = worker.place() }
+    func set(in lane: DeviceLane) throws(Diagnostic) { place = worker.place(in: lane) }
+    func hold(_ lane: DeviceLane) throws(Diagnostic) {
+      if let place { worker.hold(lane, at: place) }
+    }
     func wait() throws(Diagnostic) {
       place?.reached.wait()
       try worker.check()
     }
     func seconds(since start: any QueueMark) throws(Diagnostic) -> Double {
       guard let from = (start as? Mark)?.place?.time.withLock({ $0 }), let to = place?.time.withLock({ $0 }) else {
-        preconditionFailure("marks of one queue are compared, which it has come past")
+        preconditionFailure("marks of one queue are compared, which are reached")
       }
       return Double(to.uptimeNanoseconds - from.uptimeNanoseconds) * 1e-9
     }
   }
 }
 
-/// Does the work of a queue, in its order.
+/// Does the work of a queue, each lane in its order.
 private final class Worker: Sendable {
   let code: EmulatedCUDA
-  private let thread = DispatchQueue(label: "millrace.emulated-device")
+  private let threads = Dictionary(
+    uniqueKeysWithValues: DeviceLane.allCases.map { ($0, DispatchQueue(label: "millrace.emulated-device.\($0)")) })
   /// What went wrong first; nothing is done any more.
   private let failure = Mutex<Diagnostic?>(nil)
 
   init(_ code: EmulatedCUDA) { self.code = code }
 
-  func put(_ work: [EmulatedQueue.Work]) throws(Diagnostic) {
+  func put(_ work: [EmulatedQueue.Work], in lane: DeviceLane) throws(Diagnostic) {
     try check()
-    thread.async {
+    threads[lane]?.async {
       for work in work where self.failure.withLock({ $0 == nil }) { self.perform(work) }
     }
   }
 
   func synchronize() throws(Diagnostic) {
-    thread.sync {}
+    for lane in DeviceLane.allCases { threads[lane]?.sync {} }
     try check()
   }
 
@@ -144,19 +148,23 @@ private final class Worker: Sendable {
     }
   }
 
-  /// A place in the queue: whether and when it was reached.
+  /// A place in a lane: whether and when it was reached.
   final class Place: Sendable {
     let reached = DispatchGroup()
     let time = Mutex<DispatchTime?>(nil)
   }
 
-  func place() -> Place {
+  func place(in lane: DeviceLane) -> Place {
     let place = Place()
     place.reached.enter()
-    thread.async {
+    threads[lane]?.async {
       place.time.withLock { $0 = .now() }
       place.reached.leave()
     }
     return place
+  }
+
+  func hold(_ lane: DeviceLane, at place: Place) {
+    threads[lane]?.async { place.reached.wait() }
   }
 }

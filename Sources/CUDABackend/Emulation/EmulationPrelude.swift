@@ -5,7 +5,7 @@
 /// cannot happen, the run ends with what each thread waits for. Shared memory is what the launch asks for, filled with
 /// NaN before every block. Blocks run one after the other; the order of threads is the caller's, so that a forgotten
 /// barrier shows in one order or another.
-let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
+package let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
 
 private let executionModel = #"""
   // The C headers alone: those of C++ take longer to read than most programs.

@@ -5,7 +5,7 @@ import IR
 
 /// Times runs by the clock of a device.
 ///
-/// Marks stand in the device's queue before and after a run, so that neither the host nor the launch counts. Before each
+/// Marks stand in the device's lane of work before and after a run, so that neither the host nor the launch counts. Before each
 /// run more memory is copied than the device's cache holds: a run finds none of its data there.
 package struct DeviceClock {
   private let queue: any DeviceQueue
@@ -23,9 +23,9 @@ package struct DeviceClock {
   /// Seconds of what `body` puts into the queue.
   package func seconds(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> Double {
     try copyHalf()
-    try start.set()
+    try start.set(in: .work)
     try body()
-    try end.set()
+    try end.set(in: .work)
     try queue.synchronize()
     return try end.seconds(since: start)
   }

@@ -22,8 +22,8 @@ public final class Trainer {
   private let executable: any Executable
   private let inputs: [String: Int]
   private let loss: Int
-  /// The batch of a step that was made while the step before was running.
-  private var prepared: (step: Int, batch: Result<[String: HostTensor], Diagnostic>)?
+  /// Whether the inputs of the coming step are written, or why they are not.
+  private var prepared: Result<Void, Diagnostic>?
   private var validation: Validation?
   private var renewal: BufferRenewal?
 
@@ -103,19 +103,21 @@ public final class Trainer {
 
   /// Does a step and gives the loss before it.
   public func advance() throws(Diagnostic) -> Double {
-    let batch = prepared.flatMap { $0.step == step ? $0.batch : nil } ?? self.batch(step)
-    for (name, tensor) in try batch.get() {
-      if let number = inputs[name] { try executable.write(tensor, to: number) }
-    }
+    try (prepared ?? prepare()).get()
     try executable.run()
     step += 1
-    // A device of its own is still busy: meanwhile the next batch is made.
-    if target.isAsynchronous { prepared = (step, self.batch(step)) }
+    // A device of its own is still busy: meanwhile the next batch is made and goes there.
+    prepared = target.isAsynchronous ? prepare() : nil
     return try executable.result(loss).doubles[0]
   }
 
-  private func batch(_ step: Int) -> Result<[String: HostTensor], Diagnostic> {
-    Result { () throws(Diagnostic) in try source.batch(step: step) }
+  /// Writes the inputs of the coming step.
+  private func prepare() -> Result<Void, Diagnostic> {
+    Result { () throws(Diagnostic) in
+      for (name, tensor) in try source.batch(step: step) {
+        if let number = inputs[name] { try executable.write(tensor, to: number) }
+      }
+    }
   }
 
   /// What the last loss is the weighted sum of, by the names that the model gives; empty if there is but one part.

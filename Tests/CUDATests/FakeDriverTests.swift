@@ -1,0 +1,335 @@
+import CUDABackend
+import Compiler
+import IR
+import Ops
+import Passes
+import Runtime
+import TestSupport
+import Testing
+
+/// The whole GPU path on a driver that is this processor, which does everything late, or copies early, and is strict.
+@Suite("programs on the driver") struct FakeDriverTests {
+  static func options(checks: Bool = false, limit: Int? = nil) -> CompileOptions {
+    CompileOptions(cacheDirectory: FakeCUDA.cache, deviceMemoryLimit: limit, checksLaunches: checks)
+  }
+
+  /// A product of matrices that is large enough for the library, with something before and behind it.
+  static let product = """
+    func @step(%w: f32[70, 90] donates 0, %x: f32[40, 70]) -> (%w: f32[70, 90], %y: f32[40, 90], %g: f32[70, 90]) {
+      %0 = contract %x, %w {equation = "ij,jk->ik"} : f32[40, 90]
+      %1 = tanh %0 : f32[40, 90]
+      %2 = contract %x, %1 {equation = "ij,ik->jk"} : f32[70, 90]
+      %3 = add %w, %2 : f32[70, 90]
+      return %3, %1, %2
+    }
+    """
+
+  /// Runs three steps, giving each its input as a trainer does: while the step before may still be running.
+  static func steps(_ program: some Executable, seed: UInt64) throws -> [[UInt8]] {
+    let types = program.function.parameters.map { program.function.type(of: $0) }
+    for (number, type) in types.enumerated() { try program.write(HostTensor.random(type, seed: seed + UInt64(number)), to: number) }
+    var found: [[UInt8]] = []
+    for step in 0..<3 {
+      try program.run()
+      let next = types.count - 1
+      try program.write(HostTensor.random(types[next], seed: seed + 10 + UInt64(step)), to: next)
+      for number in program.function.results.indices { found.append(try program.result(number).literal.memory) }
+    }
+    for number in types.indices { found.append(try program.parameter(number).literal.memory) }
+    return found
+  }
+
+  static let texts = [DeviceProgramTests.step, product]
+
+  @Test("own kernels do bit for bit what they do under emulation", arguments: texts, [false, true])
+  func emulated(text: String, early: Bool) throws {
+    let module = try DeviceProgramTests.module(text)
+    let fake = try FakeCUDA(hasProducts: false)
+    fake.copy(early: early)
+    let device = try fake.device()
+    let program = try DeviceProgram(module, entry: "step", options: Self.options()) { kernels throws(Diagnostic) in
+      try GPUQueue(kernels, on: device, cacheDirectory: FakeCUDA.cache)
+    }
+    let emulated = try DeviceProgram(emulated: module, entry: "step", options: Self.options())
+    #expect(try Self.steps(program, seed: 3) == Self.steps(emulated, seed: 3))
+    #expect(fake.count("replay") == 2)
+  }
+
+  @Test("blocks and their gradients do so too", arguments: [ProgramTests.blocks[0], ProgramTests.blocks[3]])
+  func blocks(block: ProgramTests.Block) throws {
+    for function in try block.functions() {
+      let module = Module(functions: [function])
+      let fake = try FakeCUDA(hasProducts: false)
+      let device = try fake.device()
+      let program = try DeviceProgram(module, entry: function.name, options: Self.options()) { kernels throws(Diagnostic) in
+        try GPUQueue(kernels, on: device, cacheDirectory: FakeCUDA.cache)
+      }
+      let emulated = try DeviceProgram(emulated: module, entry: function.name, options: Self.options())
+      #expect(try Self.steps(program, seed: 5) == Self.steps(emulated, seed: 5))
+    }
+  }
+
+  /// A program on a fake device that is large enough for it.
+  static func program(
+    _ text: String, on fake: FakeCUDA, checks: Bool = false, limit: Int? = nil,
+    _ change: @escaping (GPUQueue) -> any DeviceQueue = { $0 }
+  ) throws -> DeviceProgram {
+    let device = try fake.device()
+    var limits = ThreadLimits()
+    limits.libraryFlops = 0
+    let options = options(checks: checks, limit: limit)
+    return try DeviceProgram(DeviceProgramTests.module(text), entry: "step", options: options, within: limits) {
+      kernels throws(Diagnostic) in change(try GPUQueue(kernels, on: device, cacheDirectory: FakeCUDA.cache))
+    }
+  }
+
+  @Test("products are the library's, and right", arguments: [false, true])
+  func products(early: Bool) throws {
+    let fake = try FakeCUDA()
+    fake.copy(early: early)
+    let program = try Self.program(Self.product, on: fake)
+    let truth = try compile(DeviceProgramTests.module(Self.product), entry: "step", for: .interpreter)
+    for (found, wanted) in zip(try Self.steps(program, seed: 4), try Self.steps(truth, seed: 4)) {
+      let type = TensorType.f32(found.count / 4)
+      let difference = found.withUnsafeBytes { found in
+        wanted.withUnsafeBytes { wanted in
+          Literal(type, memory: found.baseAddress!).difference(from: Literal(type, memory: wanted.baseAddress!))
+        }
+      }
+      #expect(difference < 1e-4)
+    }
+    #expect(fake.count("products") == 4)
+  }
+
+  @Test("all memory of the device is planned, the products' too, and held to the limit")
+  func memory() throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(Self.product, on: fake)
+    try program.run()
+    _ = try program.result(0)
+    #expect(fake.bytes == program.plannedBytes)
+    #expect(program.queue.scratchBytes == 1 << 20)
+    let allocations = fake.count("allocation")
+    #expect(throws: Diagnostic.self) { _ = try Self.program(Self.product, on: fake, limit: 1 << 20) }
+    #expect(fake.count("allocation") == allocations)
+    _ = try Self.program(Self.product, on: fake, limit: program.plannedBytes)
+  }
+
+  @Test("memory goes back with its program")
+  func freed() throws {
+    let fake = try FakeCUDA()
+    for _ in 0..<3 { try Self.program(Self.product, on: fake).run() }
+    #expect(fake.bytes == 0)
+  }
+
+  @Test("a later run is one replay, and makes nothing", arguments: texts)
+  func replays(text: String) throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(text, on: fake)
+    let input = try HostTensor.random(program.function.type(of: program.function.parameters[1]), seed: 1)
+    func step() throws {
+      try program.write(input, to: 1)
+      try program.run()
+      _ = try program.result(1)
+    }
+    try step()
+    let made = ["allocation", "host_allocation", "events", "streams", "modules", "graphs", "launch", "products"]
+    let before = made.map(fake.count)
+    for run in 1...5 {
+      try step()
+      #expect(fake.count("replay") == run)
+    }
+    #expect(made.map(fake.count) == before)
+  }
+
+  @Test("what is written goes to the device while the last run goes on, and what is read does not wait for it")
+  func overlap() throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(DeviceProgramTests.step, on: fake)
+    let input = try HostTensor.random(.f32(6, 40), seed: 1)
+    for number in 0..<2 { try program.write(input, to: number) }
+    try program.run()
+    _ = try program.result(1)
+
+    fake.copy(early: true)
+    try program.run()
+    let (kernels, arrived) = (fake.count("kernel"), fake.count("arrived"))
+    try program.write(input, to: 1)
+    #expect(fake.count("arrived") == arrived + 1)
+    #expect(fake.count("kernel") == kernels)
+
+    fake.copy(early: false)
+    try program.run()
+    try program.write(input, to: 1)
+    _ = try program.result(1)
+    #expect(fake.count("kernel") > kernels)
+    #expect(fake.count("arrived") == arrived + 1)
+    _ = try program.parameter(1)
+    #expect(fake.count("arrived") == arrived + 2)
+  }
+
+  @Test("a mark that holds no lane shows", arguments: [DeviceLane.work, .downloads])
+  func forgottenHold(lane: DeviceLane) throws {
+    let (fake, careful) = (try FakeCUDA(), try FakeCUDA())
+    for fake in [fake, careful] { fake.copy(early: lane == .downloads) }
+    let wrong = try Self.program(DeviceProgramTests.step, on: fake) { CarelessQueue($0, holdsNot: lane) }
+    let right = try Self.program(DeviceProgramTests.step, on: careful)
+    #expect(try Self.steps(wrong, seed: 3) != Self.steps(right, seed: 3))
+  }
+
+  /// The error of `body`.
+  private func failure(_ body: () throws -> Void) throws -> Diagnostic {
+    do { try body() } catch let error as Diagnostic { return error }
+    throw Diagnostic("nothing failed")
+  }
+
+  @Test("memory that is not there, a refused launch and one that fails are told with their place")
+  func firstFaults() throws {
+    for fault in ["allocation:1", "host_allocation:1", "host_allocation:2"] {
+      let fake = try FakeCUDA()
+      fake.fail(fault)
+      let error = try failure { _ = try Self.program(DeviceProgramTests.step, on: fake) }
+      #expect(error.message.contains(" of @step on Fake GPU: CUDA cannot allocate ") && error.location.isKnown)
+      #expect(error.message.hasSuffix(": out of memory"))
+      // The device goes on.
+      try Self.program(DeviceProgramTests.step, on: fake).run()
+    }
+    for (fault, why) in ["launch:1": "too many resources requested for launch", "kernel:1": "an illegal memory access was encountered"] {
+      let fake = try FakeCUDA()
+      let program = try Self.program(DeviceProgramTests.step, on: fake)
+      fake.fail(fault)
+      let error = try failure { try program.run() }
+      #expect(error.message.hasPrefix("@\(program.program.plan.steps[0].kernel) of @step on Fake GPU: "))
+      #expect(error.message.hasSuffix(why))
+      #expect(error.location == program.program.plan.steps[0].location && error.location.isKnown)
+    }
+  }
+
+  @Test("a fault in a later run is told with the run, or with its launch if every launch is checked; then all fails")
+  func laterFaults() throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(DeviceProgramTests.step, on: fake)
+    for _ in 0..<2 { try program.run() }
+    fake.fail("replay:1")
+    let error = try failure {
+      try program.run()
+      _ = try program.result(1)
+    }
+    #expect(error.message.hasPrefix("in run 3 of @step on Fake GPU: CUDA cannot "))
+    #expect(error.message.hasSuffix("with --check-launches the launch at fault is named"))
+    #expect(throws: Diagnostic.self) { try program.run() }
+    #expect(throws: Diagnostic.self) { _ = try Self.program(DeviceProgramTests.step, on: fake) }
+
+    let other = try FakeCUDA()
+    let checked = try Self.program(DeviceProgramTests.step, on: other, checks: true)
+    for _ in 0..<2 { try checked.run() }
+    other.fail("kernel:1")
+    let located = try failure { try checked.run() }
+    #expect(located.message.hasPrefix("@\(checked.program.plan.steps[0].kernel) of @step on Fake GPU: "))
+
+    let third = try FakeCUDA()
+    let lost = try Self.program(DeviceProgramTests.step, on: third)
+    for _ in 0..<2 { try lost.run() }
+    third.fail("call:1")
+    #expect(try failure { try lost.run() }.message.hasSuffix("unknown error; with --check-launches the launch at fault is named"))
+  }
+
+  @Test("what must not happen in a capture is an error, and the stream is of use afterwards")
+  func captures() throws {
+    let fake = try FakeCUDA()
+    let device = try fake.device()
+    let stream = try CUDAStream(on: device)
+    let memory = try CUDAMemory(bytes: 64, on: device)
+    let event = try CUDAEvent(on: device)
+    let host = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 8)
+    defer { host.deallocate() }
+    let unsupported = "operation not permitted when stream is capturing"
+    let forbidden: [(String, () throws(Diagnostic) -> Void)] = [
+      (unsupported, { () throws(Diagnostic) in try stream.synchronize() }),
+      (unsupported, { () throws(Diagnostic) in _ = try CUDAMemory(bytes: 64, on: device) }),
+      (unsupported, { () throws(Diagnostic) in try stream.copy(from: UnsafeRawBufferPointer(host), to: memory.address) }),
+      ("dependency created on uncaptured work in another stream", { () throws(Diagnostic) in try stream.wait(for: event) }),
+    ]
+    for (why, body) in forbidden {
+      let error = try failure { _ = try stream.capture(body) }
+      #expect(error.message.hasSuffix(why))
+      try stream.fill(memory, with: 1)
+      try stream.synchronize()
+    }
+    let graph = try stream.capture { () throws(Diagnostic) in try stream.fill(memory, with: 7) }
+    for byte: UInt8 in [1, 7] {
+      try stream.copy(from: memory.address, to: host)
+      #expect(host.allSatisfy { $0 == byte })
+      try graph.launch(on: stream)
+    }
+  }
+
+  @Test("samples run on the driver as the interpreter runs them", arguments: [false, true])
+  func samples(hasProducts: Bool) throws {
+    let fake = try FakeCUDA(hasProducts: hasProducts)
+    let device = try fake.device()
+    let stream = try CUDAStream(on: device)
+    let samples = Sample.products
+    var limits = ThreadLimits()
+    limits.libraryFlops = 0
+    let mapped = try samples.map { ($0.kernel, try mapToThreads($0.kernel, within: limits)) }
+    let kernels = try CUDAKernels(mapped, on: device, cacheDirectory: FakeCUDA.cache)
+    for (number, sample) in samples.enumerated() {
+      let got = try sample.run(by: kernels, number, on: stream)
+      for (got, wanted) in zip(got, try sample.interpreted()) {
+        #expect(got.difference(from: wanted) <= sample.tolerance * 4, "\(sample.kernel.name)")
+      }
+    }
+    #expect((fake.count("products") > 0) == hasProducts)
+  }
+
+  @Test("code that was compiled once is found, for this NVRTC and this driver")
+  func cache() throws {
+    let first = try FakeCUDA()
+    try Self.program(DeviceProgramTests.step, on: first).run()
+    let second = try FakeCUDA()
+    try Self.program(DeviceProgramTests.step, on: second).run()
+    #expect(second.count("compiled") == 0)
+  }
+}
+
+/// A GPU's queue whose marks do not hold a lane that they should hold.
+private final class CarelessQueue: DeviceQueue {
+  private let queue: GPUQueue
+  private let lane: DeviceLane
+
+  init(_ queue: GPUQueue, holdsNot lane: DeviceLane) { (self.queue, self.lane) = (queue, lane) }
+
+  var deviceName: String { queue.deviceName }
+  var scratchBytes: Int { queue.scratchBytes }
+  func freeBytes() throws(Diagnostic) -> Int? { try queue.freeBytes() }
+  func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory { try queue.allocate(bytes: bytes) }
+  func allocateHost(bytes: Int) throws(Diagnostic) -> DeviceHostMemory { try queue.allocateHost(bytes: bytes) }
+  func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic) { try queue.copy(from: host, to: address) }
+  func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
+    try queue.copy(from: address, to: host)
+  }
+  func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
+    try queue.copy(from: source, to: target, bytes: bytes)
+  }
+  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
+    try queue.launch(number, addresses, scratch: scratch)
+  }
+  func synchronize() throws(Diagnostic) { try queue.synchronize() }
+  func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork { try queue.record(body) }
+  func makeMark() throws(Diagnostic) -> any QueueMark { CarelessMark(try queue.makeMark(), holdsNot: lane) }
+}
+
+private final class CarelessMark: QueueMark {
+  private let mark: any QueueMark
+  private let lane: DeviceLane
+
+  init(_ mark: any QueueMark, holdsNot lane: DeviceLane) { (self.mark, self.lane) = (mark, lane) }
+
+  func set(in lane: DeviceLane) throws(Diagnostic) { try mark.set(in: lane) }
+  func hold(_ lane: DeviceLane) throws(Diagnostic) {
+    if lane != self.lane { try mark.hold(lane) }
+  }
+  func wait() throws(Diagnostic) { try mark.wait() }
+  func seconds(since start: any QueueMark) throws(Diagnostic) -> Double { try mark.seconds(since: start) }
+}

@@ -1,0 +1,126 @@
+// A GPU that is this processor: what driver, compiler and library of products share.
+//
+// Streams are queues whose work is done as LATE as it may be: when somebody waits for it. So a host buffer that is reused
+// too early, or a stream that should have waited for another, gives wrong numbers or an error each time, never by luck.
+// With FAKE_CUDA_ORDER=hasty copies are done as EARLY as they may be, and kernels late: that shows what is overwritten
+// while it is still read.
+#pragma once
+#include "cuda_api.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+namespace fake {
+
+struct Stream;
+
+/// A place in a stream that an event marks.
+struct Point {
+  Stream* stream;
+  bool isReached = false;
+  double milliseconds = 0;
+};
+
+/// Something a stream does: work, or waiting for a point of another stream.
+struct Task {
+  bool isKernel = false;
+  std::function<CUresult()> run;
+  std::shared_ptr<Point> waitsFor;
+};
+
+struct Capture {
+  CUstreamCaptureMode mode;
+  std::thread::id thread;
+  bool isInvalid = false;
+  std::vector<Task> tasks = {};
+};
+
+struct Stream {
+  std::vector<Task> tasks;
+  size_t done = 0;
+  std::unique_ptr<Capture> capture;
+};
+struct Event {
+  bool isTimed;
+  bool isCaptured = false;
+  std::shared_ptr<Point> point = nullptr;
+};
+struct Graph { std::vector<Task> tasks; };
+
+/// The table that `compiler.cpp` writes at the end of a module.
+struct Kernel {
+  const char* name;
+  int parameters, threads;
+  int (*launch)(void** pointers, long long grid, int block, long long sharedBytes, unsigned order, char* message, long long room);
+};
+struct Module {
+  void* handle = nullptr;
+  bool isLoaded = true;
+};
+struct Function {
+  std::shared_ptr<Module> module;
+  const Kernel* kernel;
+  int mostShared = 48 << 10;
+};
+
+/// Everything there is, behind one lock. The driver's handles are addresses of what stands here.
+struct Device {
+  std::recursive_mutex lock;
+  bool isInitialized = false, isHasty = false;
+  int references = 0;
+  /// What every call answers once something went wrong on the device.
+  CUresult failure = CUDA_SUCCESS;
+
+  std::map<uint64_t, size_t> memory, hostMemory;
+  size_t bytes = 0, room = (size_t)8 << 30;
+  std::set<Stream*> streams;
+  std::set<Event*> events;
+  std::set<Graph*> graphs, executables;
+  std::map<Module*, std::shared_ptr<Module>> modules;
+  std::map<std::pair<Module*, std::string>, std::unique_ptr<Function>> functions;
+  std::set<Function*> knownFunctions;
+
+  std::map<std::string, long long> counts;
+  /// Kind and number of what shall fail: `allocation`, `host_allocation`, `launch` (it is refused), `kernel` and `replay`
+  /// (they fail when it is their turn), `call` (the device is lost).
+  std::string fault;
+  long long faultAt = 0;
+
+  Device();
+  ~Device();
+  /// Counts something, and says whether this is the one that shall fail.
+  bool counted(const char* what);
+  void setFault(const std::string& text);
+
+  static bool lies(const std::map<uint64_t, size_t>& areas, uint64_t at, size_t bytes);
+  bool isMemory(uint64_t at, size_t bytes) const { return lies(memory, at, bytes); }
+  bool isHost(const void* at, size_t bytes) const { return lies(hostMemory, (uint64_t)at, bytes); }
+
+  /// Puts a task into a stream, or into the graph that is captured from it.
+  CUresult put(Stream* stream, Task task);
+  void step(Stream* stream);
+  CUresult finish(Stream* stream);
+  CUresult finishAll();
+  void reach(const std::shared_ptr<Point>& point);
+  /// Whether this thread captures in a way that forbids what allocates or waits.
+  Capture* forbidding();
+  CUresult forbidden();
+  CUresult fail(CUresult code, const std::string& why);
+};
+
+Device& device();
+/// What a call needs first: a context of this thread, and a device that works.
+CUresult ready();
+/// The stream of a handle; `nullptr` where it is none.
+Stream* stream(CUstream handle);
+double now();
+
+}  // namespace fake
