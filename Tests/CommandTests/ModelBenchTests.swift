@@ -45,7 +45,7 @@ import Testing
         let (wanted, got) = (try truth.tensor(entry.name).doubles, try found.tensor(entry.name).doubles)
         let size = wanted.reduce(1e-6) { max($0, abs($1)) }
         let difference = zip(wanted, got).reduce(0) { max($0, abs($1.0 - $1.1)) }
-        let share = workload.precision == .bf16 || entry.dtype == .bf16 ? 3e-2 : 1e-3
+        let share = workload.precision == .bf16 || entry.type.dtype == .bf16 ? 3e-2 : 1e-3
         #expect(difference < share * size, "\(device) \(entry.name)")
       }
     }
