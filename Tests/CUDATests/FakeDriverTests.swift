@@ -1,9 +1,11 @@
 import CUDABackend
 import Compiler
+import Foundation
 import IR
 import Ops
 import Passes
 import Runtime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -281,6 +283,32 @@ import Testing
       }
     }
     #expect((fake.count("products") > 0) == hasProducts)
+  }
+
+  @Test("a profile has every launch, with its time")
+  func profile() throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(Self.product, on: fake)
+    let times = try program.profile()
+    #expect(times.map(\.kernel) == program.program.plan.steps.map(\.kernel))
+    #expect(times.allSatisfy { $0.seconds >= 0 } && times.contains { $0.seconds > 0 })
+  }
+
+  @Test("a program runs on whatever thread calls")
+  func threads() throws {
+    let fake = try FakeCUDA()
+    let outcome = Mutex<Result<[[UInt8]], any Error>?>(nil)
+    let (module, seed) = (try DeviceProgramTests.module(), UInt64(3))
+    let emulated = try Self.steps(DeviceProgram(emulated: module, entry: "step", options: Self.options()), seed: seed)
+    for _ in 0..<2 {
+      let thread = Thread {
+        let found = Result { try Self.steps(Self.program(DeviceProgramTests.step, on: fake), seed: seed) }
+        outcome.withLock { $0 = found }
+      }
+      thread.start()
+      while !thread.isFinished { usleep(1000) }
+      #expect(try outcome.withLock { $0 }?.get() == emulated)
+    }
   }
 
   @Test("code that was compiled once is found, for this NVRTC and this driver")
