@@ -43,6 +43,7 @@ struct Timings {
 /// What was seen of one workload.
 struct Measurement {
   let name: String
+  let precision: Precision
   let timings: Timings
   /// Bytes of all parameters and results, each once.
   let leastBytes: Int

@@ -11,8 +11,10 @@ import Training
     commandName: "model-bench", abstract: "Measure compiled models.",
     discussion: """
       Workloads:
-      \(Workload.all.map { "  \($0.name.padding(toLength: 16, withPad: " ", startingAt: 0))\($0.summary)" }
-        .joined(separator: "\n"))
+      \(list(.processor))
+
+      Workloads for GPUs:
+      \(list(.gpu))
 
       Rates count the least work there is: every parameter and result moved once, and the operations of the program as \
       it was declared. They are held against the copy bandwidth and the speed of a large product, measured in this run. \
@@ -20,7 +22,12 @@ import Training
       run that finds none of its data in the cache.
       """)
 
-  @Argument(help: "What to measure; everything if none is named.")
+  private static func list(_ scale: Workload.Scale) -> String {
+    Workload.all.filter { $0.scale == scale }
+      .map { "  \($0.name.padding(toLength: 18, withPad: " ", startingAt: 0))\($0.summary)" }.joined(separator: "\n")
+  }
+
+  @Argument(help: "What to measure; if none is named, everything that is meant for the device.")
   var workloads: [String] = []
   @Flag(help: "Print JSON in the style of Google Benchmark.")
   var json = false
@@ -36,6 +43,8 @@ import Training
   var inputs: String?
   @Option(help: ArgumentHelp("Write what the first runs computed to a safetensors file.", valueName: "file"))
   var outputs: String?
+  @Flag(help: "Shrink every workload to a size that any device does in a moment: to try it, not to measure it.")
+  var small = false
   @Flag(help: "Print the kernels that take the most time.")
   var profile = false
   @Flag(inversion: .prefixedNo, help: "Measure what the machine can do.")
@@ -55,14 +64,18 @@ import Training
   }
 
   /// In the order of the list, whatever the order of the arguments.
-  private var chosen: [Workload] { Workload.all.filter { workloads.isEmpty || workloads.contains($0.name) } }
+  private var chosen: [Workload] {
+    let meant: Workload.Scale = device == .cuda ? .gpu : .processor
+    return Workload.all.filter { workloads.isEmpty ? $0.scale == meant || small : workloads.contains($0.name) }
+  }
 
   func run() throws {
     let threads = threads ?? ThreadPool.defaultThreads
     let bench = Bench(
-      device: device, threads: threads, repetitions: repetitions, seconds: seconds, profiles: profile)
+      device: device, threads: threads, repetitions: repetitions, seconds: seconds, profiles: profile,
+      size: small ? .small : .whole)
     try device.checkAvailable()
-    let limits = machine ? try MachineLimits(of: device, threads: threads) : nil
+    let limits = machine ? try MachineLimits(of: device, precisions: Set(chosen.map(\.precision)), threads: threads) : nil
     var report = Report(device: device, threads: threads, limits: limits)
     if !json { print(report.header) }
     for workload in chosen {

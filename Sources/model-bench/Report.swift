@@ -15,7 +15,9 @@ struct Report {
   var header: String {
     var machine = "\(ProcessUsage.processor), \(threads) threads, \(device.rawValue), load \(loads)"
     if let limits {
-      machine += String(format: "\ncopy %.1f GB/s, product %.1f GFLOP/s", limits.copyRate * 1e-9, limits.productRate * 1e-9)
+      let products = limits.productRates.sorted { $0.key.rawValue < $1.key.rawValue }
+        .map { String(format: "%.1f GFLOP/s in \($0.key.rawValue)", $0.value * 1e-9) }
+      machine += String(format: "\ncopy %.1f GB/s, product ", limits.copyRate * 1e-9) + products.joined(separator: ", ")
     }
     return machine + "\n\n" + Report.columns.map { $0.title.padded(to: $0.width) }.joined(separator: "  ")
   }
@@ -23,7 +25,7 @@ struct Report {
   private var loads: String { ProcessUsage.load.map { String(format: "%.2f", $0) }.joined(separator: " ") }
 
   private static let columns: [(title: String, width: Int)] = [
-    ("workload", -15), ("p50 ms", 9), ("p90 ms", 9), ("min ms", 9), ("moved", 6), ("GB/s", 6), ("copy", 5), ("GFLOP/s", 7),
+    ("workload", -16), ("p50 ms", 9), ("p90 ms", 9), ("min ms", 9), ("moved", 6), ("GB/s", 6), ("copy", 5), ("GFLOP/s", 7),
     ("product", 7), ("compile ms", 10), ("cached", 7), ("planned MiB", 11), ("used MiB", 8),
     ("process", 7),
   ]
@@ -38,7 +40,7 @@ struct Report {
       m.name, milliseconds(m.timings.median), milliseconds(m.timings.p90), milliseconds(m.timings.shortest),
       m.movedBytes.map { String(format: "%.2f×", Double($0) / Double(max(1, m.leastBytes))) } ?? "–",
       String(format: "%.1f", m.byteRate * 1e-9), share(m.byteRate, of: limits?.copyRate),
-      String(format: "%.1f", m.operationRate * 1e-9), share(m.operationRate, of: limits?.productRate),
+      String(format: "%.1f", m.operationRate * 1e-9), share(m.operationRate, of: limits?.productRates[m.precision]),
       whole(m.traceSeconds + m.coldSeconds), whole(m.cachedSeconds.map { $0 + m.traceSeconds }),
       mebibytes(m.plannedBytes), mebibytes(m.usedBytes), mebibytes(m.peakBytes),
     ]
@@ -64,7 +66,9 @@ extension Report {
     ]
     if let limits {
       context = context.merging([
-        "copy_bytes_per_second": .number(limits.copyRate), "product_flops_per_second": .number(limits.productRate),
+        "copy_bytes_per_second": .number(limits.copyRate),
+        "product_flops_per_second": JSON(limits.productRates.sorted { $0.key.rawValue < $1.key.rawValue }
+          .map { ($0.key.rawValue, .number($0.value)) }),
       ])
     }
     return ["context": context, "benchmarks": .array(measurements.map(entry))]
@@ -80,7 +84,7 @@ extension Report {
 
   private func entry(_ m: Measurement) -> JSON {
     var entry: JSON = [
-      "name": .string(m.name), "run_name": .string(m.name), "run_type": "iteration",
+      "name": .string(m.name), "run_name": .string(m.name), "run_type": "iteration", "precision": .string(m.precision.rawValue),
       "iterations": .integer(m.timings.wall.count), "real_time": .number(m.timings.median * 1e3),
       "cpu_time": .number(m.timings.medianProcessor * 1e3), "time_unit": "ms",
       "p90_time": .number(m.timings.p90 * 1e3), "min_time": .number(m.timings.shortest * 1e3),
@@ -95,7 +99,7 @@ extension Report {
       ("bytes_moved", m.movedBytes.map { .integer($0) }), ("launches", m.launches.map { .integer($0) }),
       ("kernels", m.kernels.map { .integer($0) }),
       ("copy_share", limits.map { .number(m.byteRate / $0.copyRate) }),
-      ("product_share", limits.map { .number(m.operationRate / $0.productRate) }),
+      ("product_share", limits?.productRates[m.precision].map { .number(m.operationRate / $0) }),
     ]
     var more: [(String, JSON)] = []
     for case (let key, let value?) in optional { more.append((key, value)) }

@@ -1,3 +1,4 @@
+import Compiler
 import DSL
 import IR
 import Runtime
@@ -6,10 +7,25 @@ import Runtime
 struct Workload: Sendable {
   let name: String
   let summary: String
+  /// What machine its sizes are for.
+  var scale = Scale.processor
+  /// What products of matrices are computed in.
+  var precision = Precision.f32
   /// What shows that it computes the right thing.
   let evidence: Evidence
-  /// Traces the program, and differentiates it where that belongs to it.
-  let program: @Sendable () throws(Diagnostic) -> WorkloadProgram
+  /// Traces the program in some size, and differentiates it where that belongs to it.
+  let program: @Sendable (Size) throws(Diagnostic) -> WorkloadProgram
+
+  enum Scale: Sendable {
+    case processor, gpu
+  }
+
+  /// How large a workload is: its own sizes, or small ones, with which any device is done in a moment.
+  enum Size: Sendable {
+    case whole, small
+
+    func callAsFunction(_ whole: Int, small: Int) -> Int { self == .whole ? whole : small }
+  }
 
   enum Evidence: Sendable {
     /// All results of one run.
@@ -22,8 +38,10 @@ struct Workload: Sendable {
 
   /// Every workload, by name. A new one is a file in `Workloads` and its place here.
   static let all: [Workload] = [
-    .hyperConnectionForward, .hyperConnectionTrain, .hyperModelStep, .plainModelStep, .overEncodingStep,
-    .productKeyForward, .productKeyTrain, .raceForward, .raceTrain, .topK, .ultraMemoryForward,
+    .bagForward, .bagStep, .evenExperts, .skewedExperts, .hyperConnectionBoundary, .hyperConnectionBoundaryGradient,
+    .hyperConnectionForward, .hyperConnectionTrain, .largeHyperModelStep, .largePlainModelStep, .hyperModelStep,
+    .plainModelStep, .overEncodingStep, .productKeyForward, .productKeyLookup, .productKeyTrain, .raceForward, .raceTrain,
+    .topK, .ultraMemoryForward,
   ]
 }
 

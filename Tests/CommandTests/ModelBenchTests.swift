@@ -1,5 +1,6 @@
 import Compiler
 import DSL
+import Foundation
 import IR
 import Ops
 import Runtime
@@ -18,16 +19,41 @@ import Testing
   @Test("a workload is a sound program that does something", arguments: Workload.all.map(\.name))
   func soundness(name: String) throws {
     let workload = try #require(Workload.all.first { $0.name == name })
-    let program = try workload.program()
+    let program = try workload.program(.whole)
     let module = Module(functions: [program.function])
     try verify(module)
     #expect(program.leastBytes > 0)
     #expect(module.cost(of: program.function).flops > 0)
   }
 
+  @Test("small, every device computes what the interpreter does", arguments: Workload.all.map(\.name))
+  func small(name: String) throws {
+    let workload = try #require(Workload.all.first { $0.name == name })
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("model-bench-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func outputs(_ device: CompileTarget) throws -> TensorFile {
+      let bench = Bench(device: device, threads: 2, repetitions: 1, seconds: 0, profiles: false, size: .small)
+      let path = "\(folder)/\(device.rawValue).safetensors"
+      try bench.record(workload, to: path)
+      return try TensorFile(path)
+    }
+    let truth = try outputs(.interpreter)
+    for device in Self.compiled + [.emulatedCUDA] {
+      let found = try outputs(device)
+      for entry in truth.entries {
+        let (wanted, got) = (try truth.tensor(entry.name).doubles, try found.tensor(entry.name).doubles)
+        let size = wanted.reduce(1e-6) { max($0, abs($1)) }
+        let difference = zip(wanted, got).reduce(0) { max($0, abs($1.0 - $1.1)) }
+        let share = workload.precision == .bf16 || entry.type.dtype == .bf16 ? 3e-2 : 1e-3
+        #expect(difference < share * size, "\(device) \(entry.name)")
+      }
+    }
+  }
+
   @Test("made-up values are the same every time, and ids stand in their table")
   func values() throws {
-    let program = try Workload.plainModelStep.program()
+    let program = try Workload.plainModelStep.program(.whole)
     let tokens = try #require(program.function.parameters.firstIndex { program.function.name(of: $0) == "input/tokens" })
     let first = try program.value(of: tokens, from: nil).integers
     #expect(try program.value(of: tokens, from: nil).integers == first)
@@ -45,7 +71,7 @@ import Testing
 
   @Test("every device computes the same, and the report has what scripts read")
   func measurement() throws {
-    let workload = Workload(name: "small", summary: "", evidence: .results) { () throws(Diagnostic) in
+    let workload = Workload(name: "small", summary: "", evidence: .results) { _ throws(Diagnostic) in
       let trace = Trace(name: "small")
       let x = trace.input("input/x", .f32(3, 20))
       let y = try trace.finish([("y", LayerNorm(20)(x).squared().sum(-1))])

@@ -40,6 +40,19 @@ public struct HyperConnections: ResidualScheme, Hashable {
 
   public func connect(_ h: Tensor, number: Int) -> Connection {
     guard h.isState(of: streams, called: "streams") else { return h.poisonedConnection }
+    let (read, mix, write) = coefficients(of: h, number: number)
+    let tokens = mix.rank > 2 ? "..." : ""
+    let u = read.contract(h, tokens + "i,...id->...d")
+    h.trace.observeConnection(read: read.insertingAxis(-1), mix: mix, write: write.insertingAxis(-2))
+    return Connection(input: u) { y in
+      let mixed = mix.contract(h, tokens + "ij,...id->...jd")
+      return mixed + write.insertingAxis(-1) * y.insertingAxis(-2)
+    }
+  }
+
+  /// The weights with which the site with this number reads a state `[…, n, width]`, `[…, n]`; mixes it, `[…, n, n]`; and
+  /// writes to it, `[…, n]`. Static ones are the same for every token and lack its axes.
+  public func coefficients(of h: Tensor, number: Int) -> (read: Tensor, mix: Tensor, write: Tensor) {
     let (trace, n, width) = (h.trace, streams, h.extent(-1))
     let alphaDynamic = dynamic && trainAlpha
     let betaDynamic = dynamic && trainBeta
@@ -57,16 +70,7 @@ public struct HyperConnections: ResidualScheme, Hashable {
       let weight = trace[Parameter("beta_weight", [width], .zeros)]
       beta = beta + term(normed.contract(weight, "...id,d->...i"), scaledBy: "beta_scale")
     }
-
-    let tokens = alphaDynamic ? "..." : ""
-    let read = alpha.at(0)
-    let mix = alpha.slice(1..<n + 1)
-    let u = read.contract(h, tokens + "i,...id->...d")
-    trace.observeConnection(read: read.insertingAxis(-1), mix: mix, write: beta.insertingAxis(-2))
-    return Connection(input: u) { y in
-      let mixed = mix.contract(h, tokens + "ij,...id->...jd")
-      return mixed + beta.insertingAxis(-1) * y.insertingAxis(-2)
-    }
+    return (alpha.at(0), alpha.slice(1..<n + 1), beta)
   }
 
   private func term(_ z: Tensor, scaledBy name: String) -> Tensor {

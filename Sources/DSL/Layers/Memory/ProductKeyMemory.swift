@@ -39,9 +39,14 @@ public struct ProductKeyOptions: Sendable, Hashable {
 
   /// What is found in a table, `[…, width]` → `[…, valueWidth]`.
   public func lookUp(_ x: Tensor, in values: Tensor) -> Tensor {
-    let trace = x.trace
     let query = Linear(x.extent(-1), heads * 2 * half, bias: queryBias).named("query")
-    var q = query(x).split(into: [heads, 2, half])
+    return lookUp(queries: query(x).split(into: [heads, 2, half]), in: values)
+  }
+
+  /// What is found in a table, from half queries `[…, heads, 2, keyWidth / 2]` → `[…, valueWidth]`.
+  public func lookUp(queries: Tensor, in values: Tensor) -> Tensor {
+    let trace = queries.trace
+    var q = queries
     if normalizesQueries { q = LayerNorm.ofKeys(half, eps: normEps).named("query_norm")(q) }
     let bound = 1 / Double(max(1, half)).squareRoot()
     var keyTable = trace[Parameter("keys", [heads, 2, keys, half], .uniform(-bound, bound))]
