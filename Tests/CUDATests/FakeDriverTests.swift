@@ -85,10 +85,13 @@ import Testing
     }
   }
 
-  @Test("products are the library's, and right", arguments: [false, true])
-  func products(early: Bool) throws {
+  @Test(
+    "products are the library's, or our own where it does not take one, and right",
+    arguments: [(false, "none"), (true, "none"), (false, "algorithm:1")])
+  func products(early: Bool, fault: String) throws {
     let fake = try FakeCUDA()
     fake.copy(early: early)
+    fake.fail(fault)
     let program = try Self.program(Self.product, on: fake)
     let truth = try compile(DeviceProgramTests.module(Self.product), entry: "step", for: .interpreter)
     for (found, wanted) in zip(try Self.steps(program, seed: 4), try Self.steps(truth, seed: 4)) {
@@ -100,7 +103,14 @@ import Testing
       }
       #expect(difference < 1e-4)
     }
-    #expect(fake.count("products") == 4)
+    #expect(fake.count("products") == (fault == "none" ? 4 : 2))
+  }
+
+  @Test("large tensors pass through a small ring unharmed", arguments: [false, true])
+  func ring(early: Bool) throws {
+    let fake = try FakeCUDA()
+    fake.copy(early: early)
+    try DeviceProgramTests.checkTransfers(on: GPUQueue([], on: fake.device()))
   }
 
   @Test("all memory of the device is planned, the products' too, and held to the limit")
