@@ -1,9 +1,11 @@
 import CUDABackend
 import Compiler
+import Foundation
 import IR
 import Ops
 import Passes
 import Runtime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -83,10 +85,13 @@ import Testing
     }
   }
 
-  @Test("products are the library's, and right", arguments: [false, true])
-  func products(early: Bool) throws {
+  @Test(
+    "products are the library's, or our own where it does not take one, and right",
+    arguments: [(false, "none"), (true, "none"), (false, "algorithm:1")])
+  func products(early: Bool, fault: String) throws {
     let fake = try FakeCUDA()
     fake.copy(early: early)
+    fake.fail(fault)
     let program = try Self.program(Self.product, on: fake)
     let truth = try compile(DeviceProgramTests.module(Self.product), entry: "step", for: .interpreter)
     for (found, wanted) in zip(try Self.steps(program, seed: 4), try Self.steps(truth, seed: 4)) {
@@ -98,7 +103,14 @@ import Testing
       }
       #expect(difference < 1e-4)
     }
-    #expect(fake.count("products") == 4)
+    #expect(fake.count("products") == (fault == "none" ? 4 : 2))
+  }
+
+  @Test("large tensors pass through a small ring unharmed", arguments: [false, true])
+  func ring(early: Bool) throws {
+    let fake = try FakeCUDA()
+    fake.copy(early: early)
+    try DeviceProgramTests.checkTransfers(on: GPUQueue([], on: fake.device()))
   }
 
   @Test("all memory of the device is planned, the products' too, and held to the limit")
@@ -281,6 +293,32 @@ import Testing
       }
     }
     #expect((fake.count("products") > 0) == hasProducts)
+  }
+
+  @Test("a profile has every launch, with its time")
+  func profile() throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(Self.product, on: fake)
+    let times = try program.profile()
+    #expect(times.map(\.kernel) == program.program.plan.steps.map(\.kernel))
+    #expect(times.allSatisfy { $0.seconds >= 0 } && times.contains { $0.seconds > 0 })
+  }
+
+  @Test("a program runs on whatever thread calls")
+  func threads() throws {
+    let fake = try FakeCUDA()
+    let outcome = Mutex<Result<[[UInt8]], any Error>?>(nil)
+    let (module, seed) = (try DeviceProgramTests.module(), UInt64(3))
+    let emulated = try Self.steps(DeviceProgram(emulated: module, entry: "step", options: Self.options()), seed: seed)
+    for _ in 0..<2 {
+      let thread = Thread {
+        let found = Result { try Self.steps(Self.program(DeviceProgramTests.step, on: fake), seed: seed) }
+        outcome.withLock { $0 = found }
+      }
+      thread.start()
+      while !thread.isFinished { usleep(1000) }
+      #expect(try outcome.withLock { $0 }?.get() == emulated)
+    }
   }
 
   @Test("code that was compiled once is found, for this NVRTC and this driver")

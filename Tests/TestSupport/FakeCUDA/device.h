@@ -90,7 +90,7 @@ struct Device {
 
   std::map<std::string, long long> counts;
   /// Kind and number of what shall fail: `allocation`, `host_allocation`, `launch` (it is refused), `kernel` and `replay`
-  /// (they fail when it is their turn), `call` (the device is lost).
+  /// (they fail when it is their turn), `algorithm` (a product is not supported), `call` (the device is lost).
   std::string fault;
   long long faultAt = 0;
 

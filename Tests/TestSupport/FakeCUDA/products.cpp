@@ -228,6 +228,8 @@ EXPORTED cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
   const Preference& preferred = *(Preference*)preference;
   *count = 0;
   if (const cublasStatus_t status = check(p, *(Matrix*)a, *(Matrix*)b, *(Matrix*)c, *(Matrix*)d)) return status;
+  std::lock_guard<std::recursive_mutex> guard(device().lock);
+  if (device().counted("algorithm")) return CUBLAS_STATUS_NOT_SUPPORTED;
   const Matrix& left = *(Matrix*)a;
   const Matrix& into = *(Matrix*)d;
   Algorithm algorithm = {magic, into.rows, into.columns, columnsOf(left, p.transposesA), 0, {}};
