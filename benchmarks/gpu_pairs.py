@@ -39,8 +39,8 @@ class Server:
         }
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "gpu_peers.py"), "--serve", *options], env=environment, stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+                [*Pairs.command, "--serve", *options], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, text=True, start_new_session=True)
         self.lines = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
         self.about = self.answer(120)
@@ -168,6 +168,7 @@ class Pairs:
         for line in theirs.values():
             ratios = [ms / mine["real_time"] for ms in line.get("times", [])]
             if ratios:
+                line["ms"] = statistics.median(line["times"])
                 line["ratio"] = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
             if line.get("bytes_min", mine["bytes_min"]) != mine["bytes_min"]:
                 row["fault"] = f"the peers' least bytes are {line['bytes_min']}, ours {mine['bytes_min']}"
@@ -194,9 +195,12 @@ class Pairs:
 
 def start(scratch, names, small):
     """The peers, which begin to compile; or `None` and why there are none."""
-    missing = [package for package in ("torch", "triton", "numpy", "safetensors") if not importlib.util.find_spec(package)]
+    wanted = ("torch", "triton", "numpy", "safetensors")
+    missing = [package for package in wanted if not importlib.util.find_spec(package)]
     if missing:
         return None, f"python3 has no {missing[0]}"
     table = (HERE / "gpu_workloads.py").read_text()
     known = [name for name in names if f'"{name}"' in table]
-    return (Pairs(scratch, known, ["--small"] if small else []), None) if known else (None, "none of the workloads has a peer")
+    if not known:
+        return None, "none of the workloads has a peer"
+    return Pairs(scratch, known, ["--small"] if small else []), None

@@ -69,8 +69,8 @@ def model_bench_outputs(workload, tensors, options):
         inputs, outputs = f"{folder}/inputs.safetensors", f"{folder}/outputs.safetensors"
         save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, inputs)
         command = [
-            options.model_bench, workload, "--small", "--device", options.device, "--inputs", inputs, "--outputs", outputs,
-            "--repetitions", "1", "--seconds", "0", "--no-machine",
+            options.model_bench, workload, "--small", "--device", options.device, "--inputs", inputs,
+            "--outputs", outputs, "--repetitions", "1", "--seconds", "0", "--no-machine",
         ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="compares with model-bench")
     parser.add_argument("--serve", action="store_true", help="answers requests, one JSON object a line")
     parser.add_argument("--model-bench", default=str(HERE.parent / ".build/release/model-bench"))
-    parser.add_argument("--device", default="interpreter", help="what model-bench computes on in a check (default interpreter)")
+    parser.add_argument("--device", default="interpreter", help="of model-bench in a check (default interpreter)")
     options = parser.parse_args()
     unknown = [name for name in options.workloads if name not in table.NAMES]
     if unknown:

@@ -76,7 +76,8 @@ def table(results):
         lines = theirs(results, name)
         best = min(lines, key=lambda form: lines[form]["ms"], default=None)
         share = f"{entry['bytes_per_second'] / copy:.0%}" if copy else "–"
-        wanted, reached, enough = goal(name, entries, lines, copy) or ("", "", None)
+        # Goals are for the sizes that a GPU gets.
+        wanted, reached, enough = results["backend"] == "cuda" and goal(name, entries, lines, copy) or ("", "", None)
         rows.append([
             name, f"{entry['real_time']:.4f}", f"{entry['bytes_per_second'] / 1e9:.0f}", share,
             f"{entry['flops'] / entry['real_time'] / 1e9:.1f}", str(entry.get("launches", "–")), wanted, reached,
@@ -141,11 +142,11 @@ def document(results, table):
     """The page for docs/results."""
     parts = [
         "# On a GPU", f"{machine(results)}; {results['date']}.",
-        "`scripts/gpu-check`, from the folder that `scripts/gpu-pack` makes. Times are the GPU's own, of replays of a graph "
-        "that find nothing in the cache; ratios say how many times as long the peer takes, measured before and after ours. "
-        "Rates count the least work there is.",
+        "Measured by `scripts/gpu-check`, from the folder that `scripts/gpu-pack` makes. Times are the GPU's own, of "
+        "replays of a graph that find nothing in the cache; ratios say how many times as long the peer takes, measured "
+        "before and after ours. Rates count the least work there is.",
         table,
     ]
     if any(theirs(results, name) for name in ours(results)):
-        parts += ["## The peers", "A form whose first results are not those of the first form is not timed.", forms_table(results)]
+        parts += ["## The peers", "A form whose results are not the first form's is not timed.", forms_table(results)]
     return "\n\n".join([*parts, "## Checks", checks(results)]) + "\n"

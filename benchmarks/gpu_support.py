@@ -89,7 +89,7 @@ def tensors(path):
 
 
 def difference(found, wanted):
-    """What is wrong with tensors, or `None`: errors are ‖found − wanted‖ / ‖wanted‖; products may be of bf16 numbers."""
+    """What is wrong with tensors, or `None`; the error is ‖found − wanted‖ / ‖wanted‖, for products may be in bf16."""
     for name, want in wanted.items():
         have = found.get(name)
         if have is None or len(have) != len(want):

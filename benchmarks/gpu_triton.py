@@ -145,7 +145,8 @@ def boundary_kernel(
 def boundary(p, h, y, mix, write, eps=1e-5):
     tokens, n, width = h.shape
     found = {
-        "h": torch.empty_like(h), "u": torch.empty_like(y), "mix": torch.empty_like(mix), "write": torch.empty_like(write),
+        "h": torch.empty_like(h), "u": torch.empty_like(y), "mix": torch.empty_like(mix),
+        "write": torch.empty_like(write),
     }
     boundary_kernel[(tokens,)](
         h, y, mix, write, p["alpha"], p["alpha_scale"], p["alpha_weight"], p["beta"], p["beta_scale"], p["beta_weight"],
@@ -161,7 +162,8 @@ def boundary(p, h, y, mix, write, eps=1e-5):
 @triton.jit
 def boundary_gradient_kernel(
     h, y, mix, write, alpha, alpha_scale, alpha_weight, beta_scale, beta_weight, gain, dh_new, du, dmix_new, dwrite_new,
-    dh, dy, dmix, dwrite, means, deviations, tanhs, dzs, reads, dreads, factors, eps, N: tl.constexpr, WIDTH: tl.constexpr,
+    dh, dy, dmix, dwrite, means, deviations, tanhs, dzs, reads, dreads, factors, eps,
+    N: tl.constexpr, WIDTH: tl.constexpr,
 ):
     token = tl.program_id(0).to(tl.int64)
     d, j = tl.arange(0, WIDTH), tl.arange(0, N)
