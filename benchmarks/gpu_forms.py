@@ -34,10 +34,14 @@ class Prepared:
 
 
 FORMS = {
-    "hc-boundary": ["eager", "compiled", "expert", "triton"], "hc-boundary-grad": ["eager", "compiled", "expert", "triton"],
-    "bag-forward": ["eager", "compiled", "triton"], "bag-step": ["eager", "compiled", "expert", "triton"],
-    "pkm-lookup": ["eager", "compiled", "expert", "triton"], "experts-even": ["eager", "compiled", "batched", "expert"],
-    "experts-skewed": ["eager", "compiled", "expert"], "lm-124m-hc": ["eager", "compiled", "expert"],
+    "hc-boundary": ["eager", "compiled", "expert", "triton"],
+    "hc-boundary-grad": ["eager", "compiled", "expert", "triton"],
+    "bag-forward": ["eager", "compiled", "triton"],
+    "bag-step": ["eager", "compiled", "expert", "triton"],
+    "pkm-lookup": ["eager", "compiled", "expert", "triton"],
+    "experts-even": ["eager", "compiled", "batched", "expert"],
+    "experts-skewed": ["eager", "compiled", "expert"],
+    "lm-124m-hc": ["eager", "compiled", "expert"],
     "lm-124m-plain": ["eager", "compiled"],
 }
 

@@ -69,8 +69,8 @@ def model_bench_outputs(workload, tensors, options):
         inputs, outputs = f"{folder}/inputs.safetensors", f"{folder}/outputs.safetensors"
         save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, inputs)
         command = [
-            options.model_bench, workload, "--small", "--device", options.device, "--inputs", inputs, "--outputs", outputs,
-            "--repetitions", "1", "--seconds", "0", "--no-machine",
+            options.model_bench, workload, "--small", "--device", options.device, "--inputs", inputs,
+            "--outputs", outputs, "--repetitions", "1", "--seconds", "0", "--no-machine",
         ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
@@ -80,8 +80,7 @@ def model_bench_outputs(workload, tensors, options):
 
 def check(names, options):
     """Compares every form with model-bench, small."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    wrong = 0
+    device, wrong = gpu_timing.DEVICE, 0
     for workload in names:
         s = table.sizes(workload, small=True)
         wanted = model_bench_outputs(workload, table.values(workload, s, device), options)
@@ -121,14 +120,13 @@ class Peers:
 
     def prepared(self, workload, form):
         s = table.sizes(workload, self.small)
-        return gpu_forms.prepare(workload, form, s, table.values(workload, s, "cuda"))
+        return gpu_forms.prepare(workload, form, s, table.values(workload, s, gpu_timing.DEVICE))
 
     def prepare(self, workload, form):
         """Compiles, and compares what is computed with the first form that was prepared."""
         before = time.perf_counter()
         prepared = self.prepared(workload, form)
         found = {name: value.detach().cpu() for name, value in prepared.outputs().items()}
-        torch.cuda.synchronize()
         self.compile_seconds[workload, form] = time.perf_counter() - before
         wanted = self.wanted.setdefault(workload, found)
         error, faults = differences(workload, found, wanted)
@@ -139,13 +137,13 @@ class Peers:
         line = {} if (workload, form) in self.compile_seconds else self.prepare(workload, form)
         if line.get("faults"):
             return line
-        torch.cuda.reset_peak_memory_stats()
+        gpu_timing.forget_peak()
         prepared = self.prepared(workload, form)
         times, captured = gpu_timing.timings(prepared.step, prepared.captures, seconds)
         line |= {
             "ms": statistics.median(times), "min_ms": min(times), "repetitions": len(times), "graph": captured,
             "first_seconds": self.compile_seconds[workload, form],
-            "peak_mib": torch.cuda.max_memory_allocated() / 2**20,
+            "peak_mib": gpu_timing.peak_mib(),
         }
         s = table.sizes(workload, self.small)
         bytes_min, flops = table.least_bytes(workload, s), table.operations(workload, s)
@@ -156,8 +154,10 @@ class Peers:
         return line
 
     def answer(self, request):
-        """The line for a request: `prepare`, `measure` or `machine`."""
+        """The line for a request: `hello`, `prepare`, `measure` or `machine`."""
         try:
+            if request["do"] == "hello":
+                return request
             if request["do"] == "machine":
                 return request | gpu_timing.machine()
             act = self.prepare if request["do"] == "prepare" else self.measure
@@ -166,7 +166,7 @@ class Peers:
         except Exception as failure:  # noqa: BLE001  # a form that fails must not take the others with it
             return request | {"failure": first_line(failure)}
         finally:
-            torch.cuda.empty_cache()
+            gpu_timing.free()
 
 
 def forms(workload, options):
@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="compares with model-bench")
     parser.add_argument("--serve", action="store_true", help="answers requests, one JSON object a line")
     parser.add_argument("--model-bench", default=str(HERE.parent / ".build/release/model-bench"))
-    parser.add_argument("--device", default="interpreter", help="what model-bench computes on in a check (default interpreter)")
+    parser.add_argument("--device", default="interpreter", help="of model-bench in a check (default interpreter)")
     options = parser.parse_args()
     unknown = [name for name in options.workloads if name not in table.NAMES]
     if unknown:
@@ -190,11 +190,11 @@ def main():
     names = options.workloads or table.NAMES
     if options.check:
         return 1 if check(names, options) else 0
-    if not torch.cuda.is_available():
-        parser.error("there is no GPU that torch can use; --check runs without one")
+    if gpu_timing.DEVICE != "cuda" and not options.small:
+        parser.error("there is no GPU that torch can use; --check and --small do without one")
     peers = Peers(options.small)
     if options.serve:
-        answer({"ready": True, "torch": torch.__version__})
+        answer({"torch": torch.__version__, "forms": gpu_forms.FORMS})
         for line in sys.stdin:
             answer(peers.answer(json.loads(line)))
         return 0

@@ -1,10 +1,12 @@
-"""Times steps by a GPU's own clock, and measures what the GPU can do."""
+"""Times steps by a GPU's own clock, and measures what the GPU can do. Without a GPU it only tries the scripts."""
 
 import statistics
 import sys
+import time
 
 import torch
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # More than any cache holds.
 SWEPT_BYTES = 512 << 20
 # The least work that is timed.
@@ -29,6 +31,10 @@ def captured(step):
 
 def timings(step, captures=True, seconds=0.5):
     """Milliseconds of runs that find nothing in the cache, and whether they are replays of a graph."""
+    if DEVICE == "cpu":
+        begin = time.perf_counter()
+        step()
+        return [1e3 * (time.perf_counter() - begin)], False
     is_graph = captures
     if captures:
         try:
@@ -60,8 +66,26 @@ def timings(step, captures=True, seconds=0.5):
     return milliseconds(max(5, min(2000, int(wanted / one) + 1))), is_graph
 
 
+def forget_peak():
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_mib():
+    """The most memory of the GPU that tensors held since then."""
+    return torch.cuda.max_memory_allocated() / 2**20 if DEVICE == "cuda" else 0
+
+
+def free():
+    """Gives memory that nothing holds back to the GPU, where others need it."""
+    if DEVICE == "cuda":
+        torch.cuda.empty_cache()
+
+
 def machine():
     """Bytes that a copy reads and writes in a second, and operations of large products by type of factors."""
+    if DEVICE == "cpu":
+        return {"torch": torch.__version__}
     free, _ = torch.cuda.mem_get_info()
     count = min(2 << 30, free // 8)
     source = torch.empty(count, dtype=torch.uint8, device="cuda")

@@ -145,7 +145,8 @@ def boundary_kernel(
 def boundary(p, h, y, mix, write, eps=1e-5):
     tokens, n, width = h.shape
     found = {
-        "h": torch.empty_like(h), "u": torch.empty_like(y), "mix": torch.empty_like(mix), "write": torch.empty_like(write),
+        "h": torch.empty_like(h), "u": torch.empty_like(y), "mix": torch.empty_like(mix),
+        "write": torch.empty_like(write),
     }
     boundary_kernel[(tokens,)](
         h, y, mix, write, p["alpha"], p["alpha_scale"], p["alpha_weight"], p["beta"], p["beta_scale"], p["beta_weight"],
@@ -161,13 +162,15 @@ def boundary(p, h, y, mix, write, eps=1e-5):
 @triton.jit
 def boundary_gradient_kernel(
     h, y, mix, write, alpha, alpha_scale, alpha_weight, beta_scale, beta_weight, gain, dh_new, du, dmix_new, dwrite_new,
-    dh, dy, dmix, dwrite, means, deviations, tanhs, dzs, reads, dreads, factors, eps, N: tl.constexpr, WIDTH: tl.constexpr,
+    dh, dy, dmix, dwrite, means, deviations, tanhs, dzs, reads, dreads, factors, eps,
+    N: tl.constexpr, WIDTH: tl.constexpr,
 ):
     token = tl.program_id(0).to(tl.int64)
     d, j = tl.arange(0, WIDTH), tl.arange(0, N)
-    streams = mixed(h, y, mix, write, token, d, N, WIDTH)
-    mean = tl.sum(streams, 1) / WIDTH
-    centred = streams - mean[:, None]
+    # Of the tables [N, WIDTH] only two live at a time: the streams without their means, and the sum of gradients.
+    centred = mixed(h, y, mix, write, token, d, N, WIDTH)
+    mean = tl.sum(centred, 1) / WIDTH
+    centred -= mean[:, None]
     deviation = tl.rsqrt(tl.sum(centred * centred, 1) / WIDTH + eps)
     a_scale, b_scale = tl.load(alpha_scale), tl.load(beta_scale)
 
@@ -175,13 +178,11 @@ def boundary_gradient_kernel(
     weight = tl.load(alpha_weight + d)
     t = tanh(tl.sum(centred * weight[None, :], 1) * deviation)
     read = tl.load(alpha + j * (N + 1)) + a_scale * t
-    v = tl.sum(read[:, None] * streams, 0)
+    v = tl.sum(read[:, None] * centred, 0) + tl.sum(read * mean, 0)
     factor = tl.rsqrt(tl.sum(v * v, 0) / WIDTH + eps)
     dv = tl.load(du + token * WIDTH + d).to(tl.float32) * tl.load(gain + d)
     dv = factor * dv - v * (factor * factor * factor / WIDTH) * tl.sum(dv * v, 0)
-    dread = tl.sum(dv[None, :] * streams, 1)
-    dstreams = tl.load(dh_new + (token * N + j[:, None]) * WIDTH + d[None, :]).to(tl.float32)
-    dstreams += read[:, None] * dv[None, :]
+    dread = tl.sum(dv[None, :] * centred, 1) + mean * tl.sum(dv, 0)
     tl.store(reads + token * N + j, read)
     tl.store(dreads + token * N + j, dread)
     tl.store(factors + token, factor)
@@ -194,21 +195,25 @@ def boundary_gradient_kernel(
     tl.store(tanhs + out, t)
     tl.store(dzs + out, dz)
     dnormed = dz[:, None] * weight[None, :]
-    for c in tl.static_range(N + 1):
-        if c < N:
-            weight = tl.load(alpha_weight + (c + 1) * WIDTH + d)
-            upstream = tl.load(dmix_new + (token * N + j) * N + c) * a_scale
-        else:
-            weight = tl.load(beta_weight + d)
-            upstream = tl.load(dwrite_new + token * N + j) * b_scale
+    # Not unrolled, or the weights' rows would all be loaded ahead and fill the registers.
+    for c in range(1, N + 1):
+        weight = tl.load(alpha_weight + c * WIDTH + d)
         t = tanh(tl.sum(centred * weight[None, :], 1) * deviation)
-        dz = upstream * (1 - t * t)
-        tl.store(tanhs + out + c + 1, t)
-        tl.store(dzs + out + c + 1, dz)
+        dz = tl.load(dmix_new + (token * N + j) * N + c - 1) * a_scale * (1 - t * t)
+        tl.store(tanhs + out + c, t)
+        tl.store(dzs + out + c, dz)
         dnormed += dz[:, None] * weight[None, :]
+    weight = tl.load(beta_weight + d)
+    t = tanh(tl.sum(centred * weight[None, :], 1) * deviation)
+    dz = tl.load(dwrite_new + token * N + j) * b_scale * (1 - t * t)
+    tl.store(tanhs + out + N + 1, t)
+    tl.store(dzs + out + N + 1, dz)
+    dnormed += dz[:, None] * weight[None, :]
     # normed = centred · deviation
     along = tl.sum(dnormed * centred, 1) * deviation * deviation / WIDTH
-    dstreams += deviation[:, None] * (dnormed - tl.sum(dnormed, 1)[:, None] / WIDTH - centred * along[:, None])
+    dstreams = deviation[:, None] * (dnormed - tl.sum(dnormed, 1)[:, None] / WIDTH - centred * along[:, None])
+    dstreams += tl.load(dh_new + (token * N + j[:, None]) * WIDTH + d[None, :]).to(tl.float32)
+    dstreams += read[:, None] * dv[None, :]
 
     out_y = tl.load(y + token * WIDTH + d).to(tl.float32)
     tl.store(dwrite + token * N + j, tl.sum(dstreams * out_y[None, :], 1))

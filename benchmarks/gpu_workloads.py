@@ -13,7 +13,9 @@ F32, BF16, I64 = torch.float32, torch.bfloat16, torch.int64
 # Every extent as a GPU gets it, and small, with which any device is done in a moment (`model-bench --small`).
 BOUNDARY = {"tokens": (8192, 64), "streams": (4, 4), "width": (4096, 32)}
 BAG = {"rows": (4 << 20, 50), "width": (128, 32), "bags": (65536, 12), "looks": (32, 5)}
-KEYS = {"queries": (16384, 12), "heads": (4, 2), "keys": (2048, 32), "half": (128, 8), "top": (32, 4), "width": (128, 16)}
+KEYS = {
+    "queries": (16384, 12), "heads": (4, 2), "keys": (2048, 32), "half": (128, 8), "top": (32, 4), "width": (128, 16),
+}
 EXPERTS = {"experts": (64, 4), "mean": (256, 12), "inputs": (2048, 64), "outputs": (4096, 96)}
 MODEL = {
     "vocabulary": (50304, 64), "width": (768, 32), "layers": (12, 1), "heads": (12, 2), "hidden": (2048, 85),
@@ -57,8 +59,9 @@ def expert_rows(workload, s):
 
 def site(prefix, n, d):
     return {
-        f"{prefix}alpha": (F32, (n, n + 1)), f"{prefix}alpha_weight": (F32, (n + 1, d)), f"{prefix}alpha_scale": (F32, ()),
-        f"{prefix}beta": (F32, (n,)), f"{prefix}beta_weight": (F32, (d,)), f"{prefix}beta_scale": (F32, ()),
+        f"{prefix}alpha": (F32, (n, n + 1)), f"{prefix}alpha_weight": (F32, (n + 1, d)),
+        f"{prefix}beta": (F32, (n,)), f"{prefix}beta_weight": (F32, (d,)),
+        f"{prefix}alpha_scale": (F32, ()), f"{prefix}beta_scale": (F32, ()),
     }
 
 
@@ -187,9 +190,9 @@ def values(workload, s, device):
             return integers(shape, s["rows"] if last == "ids" else s["vocabulary"])
         if last in ("mix", "write", "alpha", "beta") and not name.startswith("cotangent"):
             start = {
-                "mix": lambda: torch.eye(shape[-1]), "write": lambda: torch.ones(shape[-1]), "beta": lambda: torch.ones(shape),
-                "alpha": lambda: torch.cat([torch.eye(shape[0])[:, :1], torch.eye(shape[0])], 1),
-            }[last]()
+                "mix": torch.eye(shape[-1]), "write": torch.ones(shape[-1]), "beta": torch.ones(shape[-1]),
+                "alpha": torch.eye(shape[0], shape[-1]).roll(1, 1).index_fill(1, torch.tensor([0]), 0.5),
+            }[last]
             return start.to(device) + normal(F32, shape, 0.05)
         if last.endswith("_scale"):
             return torch.full(shape, 0.1, device=device)

@@ -27,8 +27,8 @@ def written_norm(x, eps):
     return centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + eps)
 
 
-# A hyper-connection site, in two forms: `site(p, h, sublayer)` with h [..., n, d] and p the site's tensors. Streams may be
-# bf16; coefficients never are.
+# A hyper-connection site, in two forms: `site(p, h, sublayer)` with h [..., n, d] and p the site's tensors. Streams may
+# be bf16; coefficients never are.
 
 
 def paper_coefficients(p, h, eps):
@@ -202,8 +202,8 @@ class Trainer:
         self.loss = torch.compile(model.loss) if compiled else model.loss
 
     def step(self):
-        narrow = self.dtype != torch.float32
-        with torch.autocast(self.tokens.device.type, self.dtype if narrow else None, enabled=narrow, cache_enabled=False):
+        device, narrow = self.tokens.device.type, self.dtype != torch.float32
+        with torch.autocast(device, self.dtype if narrow else None, enabled=narrow, cache_enabled=False):
             loss = self.loss(self.tokens, self.targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -107,7 +107,7 @@ import Testing
   func gpuCheck() throws {
     let (scratch, fake) = (try Scratch(), try FakeCUDA())
     // The folder that scripts/gpu-pack makes, with this build's tools.
-    for folder in ["bin", "cases", "programs", "lib"] {
+    for folder in ["benchmarks", "bin", "cases", "programs", "lib"] {
       try FileManager.default.createDirectory(atPath: scratch.path(folder), withIntermediateDirectories: true)
     }
     for tool in ["millrace", "ir-dump", "model-bench"] {
@@ -117,7 +117,7 @@ import Testing
     let files = [
       ("Tests/Cases/router-similarity.safetensors", "cases/router-similarity.safetensors"),
       ("ir-examples/arithmetic.ir", "programs/arithmetic.ir"), ("scripts/gpu-check", "gpu-check"), ("README.md", "text.txt"),
-    ]
+    ] + ["pairs", "report", "support"].map { ("benchmarks/gpu_\($0).py", "benchmarks/gpu_\($0).py") }
     for (from, to) in files { try FileManager.default.copyItem(atPath: Self.root + "/" + from, toPath: scratch.path(to)) }
     let config = try scratch.file("config.json", Self.configuration)
     let training = ["train", config, "--data", scratch.path("text.txt"), "--steps", "2", "--batch", "4", "--length", "64"]
