@@ -1,6 +1,7 @@
 import CUDABackend
 import Compiler
 import IR
+import Passes
 import TestSupport
 import Testing
 
