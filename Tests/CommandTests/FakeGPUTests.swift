@@ -96,7 +96,7 @@ import Testing
     let failed = try train(scratch, "failed", on: fake, [], ["FAKE_CUDA_FAULT": "replay:4"])
     #expect(failed.status == 1)
     #expect(failed.errors.contains("error: in run 5 of @train_step on Fake GPU: CUDA cannot "), "\(failed.errors)")
-    #expect(failed.errors.contains("an illegal memory access was encountered; with --check-launches the launch at fault is named"))
+    #expect(failed.errors.contains("; with --check-launches the launch at fault is named"))
     let resumed = try train(scratch, "failed", on: fake, ["--resume"])
     #expect(resumed.status == 0, "\(resumed.errors)")
     #expect(resumed.errors.contains("goes on from \(scratch.path("failed"))/step-00000004\n"), "\(resumed.errors)")
@@ -111,7 +111,8 @@ import Testing
       try FileManager.default.createDirectory(atPath: scratch.path(folder), withIntermediateDirectories: true)
     }
     for tool in ["millrace", "ir-dump", "model-bench"] {
-      try FileManager.default.createSymbolicLink(atPath: scratch.path("bin/\(tool)"), withDestinationPath: Command.folder + "/" + tool)
+      try FileManager.default.createSymbolicLink(
+        atPath: scratch.path("bin/\(tool)"), withDestinationPath: "\(Command.folder)/\(tool)")
     }
     let files = [
       ("Tests/Cases/router-similarity.safetensors", "cases/router-similarity.safetensors"),
@@ -120,8 +121,8 @@ import Testing
     for (from, to) in files { try FileManager.default.copyItem(atPath: Self.root + "/" + from, toPath: scratch.path(to)) }
     let config = try scratch.file("config.json", Self.configuration)
     let training = ["train", config, "--data", scratch.path("text.txt"), "--steps", "2", "--batch", "4", "--length", "64"]
-    let more = ["--out", scratch.path("reference"), "--validate-every", "0", "--checkpoint-every", "0", "--backend", "cuda-emulated"]
-    try Command.millrace(training + more)
+    let once = ["--validate-every", "0", "--checkpoint-every", "0", "--backend", "cuda-emulated"]
+    try Command.millrace(training + once + ["--out", scratch.path("reference")])
     try FileManager.default.copyItem(atPath: scratch.path("reference/log.jsonl"), toPath: scratch.path("curve-cpu.jsonl"))
 
     let arguments = ["--out", scratch.path("out"), "--steps", "2", "--workloads", "none"]
@@ -145,6 +146,7 @@ import Testing
     let fake = try FakeCUDA()
     let failed = try train(scratch, "run", on: fake, ["--check-launches"], ["FAKE_CUDA_FAULT": "kernel:50"])
     #expect(failed.status == 1)
-    #expect(failed.errors.contains(/\.swift:\d+:\d+: error: @\w+ of @train_step on Fake GPU: CUDA cannot finish a stream/), "\(failed.errors)")
+    let located = /\.swift:\d+:\d+: error: @\w+ of @train_step on Fake GPU: CUDA cannot finish a stream/
+    #expect(failed.errors.contains(located), "\(failed.errors)")
   }
 }
