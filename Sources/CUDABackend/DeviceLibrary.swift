@@ -1,7 +1,7 @@
 /// The functions that emitted text calls, in CUDA C++ without headers. Stands once before the functions of a program.
 ///
-/// Integers wrap, so they are added as unsigned numbers. bf16 and f16 are converted with integer arithmetic, bit for
-/// bit as `BFloat16` and `Half` do it.
+/// Integers wrap, so they are added as unsigned numbers. bf16 and f16 are converted as `BFloat16` and `Half` do it: by the
+/// GPU's own instructions there, whose NaN has bits of its own, and with integer arithmetic in the emulation.
 let deviceLibrary = scalarLibrary + tensorLibrary + productLibrary
 
 private let scalarLibrary = #"""
@@ -14,15 +14,32 @@ private let scalarLibrary = #"""
   FUNCTION float float_of(unsigned bits) { return __int_as_float((int)bits); }
 
   FUNCTION float widen(bf16 a) { return float_of((unsigned)a.bits << 16); }
+  FUNCTION float widen(float a) { return a; }
+  FUNCTION int widen(unsigned char a) { return a; }
+
+  #if defined(__CUDA_ARCH__)
+  FUNCTION float widen(f16 a) {
+    float result;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(a.bits));
+    return result;
+  }
+  FUNCTION bf16 to_bf16(float a) {
+    bf16 result;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(result.bits) : "f"(a));
+    return result;
+  }
+  FUNCTION f16 to_f16(float a) {
+    f16 result;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result.bits) : "f"(a));
+    return result;
+  }
+  #else
   FUNCTION float widen(f16 a) {
     const unsigned sign = (unsigned)(a.bits & 0x8000) << 16, exponent = a.bits >> 10 & 31, fraction = a.bits & 1023;
     if (exponent == 0) return (sign ? -1.0f : 1.0f) * ((float)fraction * 0x1p-24f);
     if (exponent == 31) return float_of(sign | 0x7f800000u | fraction << 13);
     return float_of(sign | (exponent + 112) << 23 | fraction << 13);
   }
-  FUNCTION float widen(float a) { return a; }
-  FUNCTION int widen(unsigned char a) { return a; }
-
   FUNCTION bf16 to_bf16(float a) {
     const unsigned wide = bits_of(a);
     bf16 result;
@@ -40,6 +57,7 @@ private let scalarLibrary = #"""
     else result.bits = (unsigned short)(sign | (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1)) >> 13);
     return result;
   }
+  #endif
   FUNCTION void put(float& place, float a) { place = a; }
   FUNCTION void put(bf16& place, float a) { place = to_bf16(a); }
   FUNCTION void put(f16& place, float a) { place = to_f16(a); }
@@ -110,32 +128,65 @@ private let scalarLibrary = #"""
   template <> __device__ __forceinline__ bool shuffle_xor(unsigned mask, bool a, int by) {
     return __shfl_xor_sync(mask, (int)a, by) != 0;
   }
-  template <class T> FUNCTION T shuffle_down(unsigned mask, T a, int by) { return __shfl_down_sync(mask, a, by); }
-  template <> __device__ __forceinline__ bool shuffle_down(unsigned mask, bool a, int by) {
-    return __shfl_down_sync(mask, (int)a, by) != 0;
+  template <class T> FUNCTION T shuffle_from(unsigned mask, T a, int lane) { return __shfl_sync(mask, a, lane); }
+  template <> __device__ __forceinline__ bool shuffle_from(unsigned mask, bool a, int lane) {
+    return __shfl_sync(mask, (int)a, lane) != 0;
   }
 
-  /// Combines what neighbouring lanes of a warp have; all of them get the result.
-  template <class How, int lanes, class T> FUNCTION T combine_lanes(T a, unsigned mask) {
-    for (int by = lanes / 2; by > 0; by /= 2) a = How::of(a, shuffle_xor(mask, a, by));
-    return a;
+  /// The least power of two that is no less than a number.
+  FUNCTION constexpr int power_of_two(int least) {
+    int power = 1;
+    while (power < least) power *= 2;
+    return power;
   }
-  /// Combines what the lanes of each warp have, and leaves it in the slot of the warp.
-  template <class How, int threads, class T> FUNCTION void combine_warp(T a, T* slots) {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int lanes = threads - warp * 32 < 32 ? threads - warp * 32 : 32;
-    const unsigned mask = lanes == 32 ? 0xffffffffu : (1u << lanes) - 1;
-    for (int by = 16; by > 0; by /= 2) {
-      const T other = shuffle_down(mask, a, by);
-      if (lane + by < lanes) a = How::of(a, other);
+
+  /// Combines each of `count` values over neighbouring lanes of a warp. As long as there are several, a lane keeps half
+  /// of them and gives the others away, so that in the end it has one: number `lane / (lanes / power_of_two(count))`.
+  template <class How, int lanes, int count, class T> FUNCTION T combine_lanes(unsigned mask, T* a) {
+    static_assert(count <= lanes, "a lane ends with one value");
+    if constexpr (lanes == 1) return a[0];
+    else {
+      constexpr int by = lanes / 2, kept = power_of_two(count) / 2;
+      if constexpr (kept == 0) {
+        a[0] = How::of(a[0], shuffle_xor(mask, a[0], by));
+        return combine_lanes<How, by, 1>(mask, a);
+      } else {
+        const bool isUpper = (threadIdx.x & by) != 0;
+        for (int k = 0; k < kept; k++) {
+          const bool isPair = k + kept < count;
+          const T mine = isPair && isUpper ? a[k + kept] : a[k];
+          a[k] = How::of(mine, shuffle_xor(mask, isPair && !isUpper ? a[k + kept] : a[k], by));
+        }
+        return combine_lanes<How, by, kept>(mask, a);
+      }
     }
-    if (lane == 0) slots[warp] = a;
   }
-  /// What stands in the slots of all warps, combined one after the other.
-  template <class How, int threads, class T> FUNCTION T combine_slots(const T* slots) {
-    T a = slots[0];
-    for (int warp = 1; warp < (threads + 31) / 32; warp++) a = How::of(a, slots[warp]);
-    return a;
+  /// Combines each of `count` values over a team of lanes; all of them get the results.
+  template <class How, int lanes, int count, class T> FUNCTION void combine_team(unsigned mask, T* a) {
+    constexpr int some = count < lanes ? count : lanes, each = lanes / power_of_two(some);
+    const T own = combine_lanes<How, lanes, some>(mask, a);
+    const int first = threadIdx.x % 32 / lanes * lanes;
+    for (int k = 0; k < some; k++) a[k] = some == 1 ? own : shuffle_from(mask, own, first + k * each);
+    if constexpr (count > lanes) combine_team<How, lanes, count - lanes>(mask, a + lanes);
+  }
+  /// Combines each of `count` values over each warp, and leaves them in the slots of the warp.
+  template <class How, int count, class T> FUNCTION void combine_warp(T* a, T* slots) {
+    constexpr int some = count < 32 ? count : 32, each = 32 / power_of_two(some);
+    const T own = combine_lanes<How, 32, some>(0xffffffffu, a);
+    const int lane = threadIdx.x % 32;
+    if (lane % each == 0 && lane / each < some) slots[threadIdx.x / 32 * some + lane / each] = own;
+    if constexpr (count > 32) combine_warp<How, count - 32>(a + 32, slots + blockDim.x);
+  }
+  /// What stands in the slots of all warps, combined one after the other: each lane does one value, and tells the
+  /// others.
+  template <class How, int threads, int count, class T> FUNCTION void combine_slots(T* a, const T* slots) {
+    static_assert(threads % 32 == 0, "a block that combines is made of whole warps");
+    constexpr int some = count < 32 ? count : 32;
+    const int lane = threadIdx.x % 32, own = lane < some ? lane : some - 1;
+    T all = slots[own];
+    for (int warp = 1; warp < threads / 32; warp++) all = How::of(all, slots[warp * some + own]);
+    for (int k = 0; k < some; k++) a[k] = some == 1 ? all : shuffle_from(0xffffffffu, all, k);
+    if constexpr (count > 32) combine_slots<How, threads, count - 32>(a + 32, slots + threads);
   }
 
   """#

@@ -32,9 +32,8 @@ extension StageEmitter {
       reductions[variable] = reduction
       write("\(type(variable.type)) \(name(variable)) = \(try expression(reduction.identity(variable.type)));")
     case .accumulate(let variable, let reduction, let value):
-      let isPartial = isInLane && partial.contains(variable)
-      let combined = try expression(reduction.combine(.variable(variable), value), partially: isPartial ? variable : nil)
-      write("\(isPartial ? partialName(variable) : name(variable)) = \(bare(combined));")
+      let place = isInLane && partial.contains(variable) ? partialName(variable) : name(variable)
+      write("\(place) = \(try accumulated(value, by: reduction, on: place, variable));")
     case .store(let buffer, let position, let value):
       let isOwn = isInLane || mapping.team == 1 || mapping.places[buffer]?.isOfThread == true
       let place = try place(buffer, position, isStore: true)
@@ -45,6 +44,17 @@ extension StageEmitter {
       try writeBlock(body)
     case .product(let product): try write(product)
     }
+  }
+
+  /// One more value on an accumulator; a product is rounded with the sum, as the CPU does it.
+  private mutating func accumulated(
+    _ value: Scalar, by reduction: Reduction, on place: String, _ variable: Variable
+  ) throws(Violation) -> String {
+    if case .binary(.multiply, let a, let b) = value, reduction == .sum, variable.type == .f32 {
+      return "fmaf(\(bare(try expression(a))), \(bare(try expression(b))), \(place))"
+    }
+    let isPartial = place == partialName(variable)
+    return bare(try expression(reduction.combine(.variable(variable), value), partially: isPartial ? variable : nil))
   }
 
   mutating func writeBlock(_ body: [Statement]) throws(Violation) {
@@ -81,27 +91,45 @@ extension StageEmitter {
     write("\(type(variable.type)) \(partialName(variable)) = \(identity);")
   }
 
+  /// Makes one of what each thread has in accumulators; those of one kind are combined together.
   mutating func writeCombination(of variables: [Variable]) {
+    let kinds = Dictionary(grouping: variables) { "\(how($0)) \(type($0.type))" }.values.sorted { $0[0].id < $1[0].id }
+    write("{")
+    indent += 1
+    var slot = 0
+    var groups: [(variables: [Variable], array: String, how: String, slots: String)] = []
+    for variables in kinds {
+      let type = type(variables[0].type), how = how(variables[0])
+      let array = "parts\(groups.count)"
+      write("\(type) \(array)[] = {\(variables.map(partialName).joined(separator: ", "))};")
+      let start = slot == 0 ? "turn" : "(turn + \(slot))"
+      groups.append((variables, array, how, "(\(type)*)(shared + \(start) * \(mapping.warps * 8))"))
+      slot += variables.count
+    }
     if mapping.isPartOfWarp {
-      for variable in variables {
-        let lanes = "combine_lanes<\(how(variable)), \(mapping.team)>(\(partialName(variable)), mask)"
-        write("\(name(variable)) = \(how(variable))::of(\(name(variable)), \(lanes));")
+      for group in groups {
+        let parameters = "\(group.how), \(mapping.team), \(group.variables.count)"
+        write("combine_team<\(parameters)>(mask, \(group.array));")
       }
     } else {
-      let slots = variables.indices.map { slot in
-        "(\(type(variables[slot].type))*)(shared + \(slot == 0 ? "turn" : "(turn + \(slot))") * \(mapping.warps * 8))"
-      }
-      for (variable, slots) in zip(variables, slots) {
-        write("combine_warp<\(how(variable)), \(mapping.threads)>(\(partialName(variable)), \(slots));")
+      for group in groups {
+        write("combine_warp<\(group.how), \(group.variables.count)>(\(group.array), \(group.slots));")
       }
       write("__syncthreads();")
-      for (variable, slots) in zip(variables, slots) {
-        let all = "combine_slots<\(how(variable)), \(mapping.threads)>(\(slots))"
-        write("\(name(variable)) = \(how(variable))::of(\(name(variable)), \(all));")
+      for group in groups {
+        let parameters = "\(group.how), \(mapping.threads), \(group.variables.count)"
+        write("combine_slots<\(parameters)>(\(group.array), \(group.slots));")
       }
       let most = mapping.combinationBytes / (2 * mapping.warps * 8)
       write("turn = \(most) - turn;")
     }
+    for group in groups {
+      for (number, variable) in group.variables.enumerated() {
+        write("\(name(variable)) = \(how(variable))::of(\(name(variable)), \(group.array)[\(number)]);")
+      }
+    }
+    indent -= 1
+    write("}")
     partial.subtract(variables)
   }
 

@@ -29,6 +29,21 @@ public enum CUDAEmitter {
   }
 }
 
+/// A line of a text, and its break; one that is too long goes on in further lines, each broken where a space is.
+func wrapped(_ line: String, indent: Int) -> String {
+  let most = 120
+  var rest = Array(line.utf8)[...]
+  var (text, margin) = ("", 2 * indent)
+  while margin + rest.count > most, !line.hasPrefix("#") {
+    let space = UInt8(ascii: " ")
+    guard let place = rest.prefix(max(1, most - margin + 1)).lastIndex(of: space) ?? rest.firstIndex(of: space) else { break }
+    text += String(repeating: " ", count: margin) + String(decoding: rest[..<place], as: UTF8.self) + "\n"
+    rest = rest[(place + 1)...]
+    margin = 2 * indent + 4
+  }
+  return text + String(repeating: " ", count: margin) + String(decoding: rest, as: UTF8.self) + "\n"
+}
+
 /// Writes one stage.
 struct StageEmitter {
   let kernel: Kernel
@@ -69,9 +84,9 @@ struct StageEmitter {
       .filter { kernel.buffers[$0.index].role != .local && used.contains($0) }
     var parameters = arguments.map(parameter)
     if mapping.scratchBytes > 0 { parameters.append("unsigned char* __restrict__ scratch") }
-    let head =
-      "extern \"C\" __global__ void __launch_bounds__(\(mapping.threads)) \(name)(\(parameters.joined(separator: ", "))) {\n"
-    text = head + text + "}\n"
+    let bounds = "__launch_bounds__(\(mapping.threads))"
+    let head = "extern \"C\" __global__ void \(bounds) \(name)(\(parameters.joined(separator: ", "))) {"
+    text = wrapped(head, indent: 0) + text + "}\n"
     return CUDAText.Launch(
       function: name, grid: loop.variable.extent == 0 ? 0 : mapping.blocks, block: mapping.threads,
       sharedBytes: mapping.sharedBytes, scratchBytes: mapping.scratchBytes,
@@ -145,9 +160,7 @@ struct StageEmitter {
 }
 
 extension StageEmitter {
-  mutating func write(_ line: String) {
-    text += String(repeating: "  ", count: indent) + line + "\n"
-  }
+  mutating func write(_ line: String) { text += wrapped(line, indent: indent) }
 
   /// The number of a thread's team in its block.
   var teamNumber: String { mapping.team == 1 ? "(int)threadIdx.x" : "(int)threadIdx.x / \(mapping.team)" }

@@ -1,8 +1,9 @@
 /// What `tensor_tile` is made of: copies past the registers, tensor cores, and how the operands' fragments lie in a warp.
 /// The emulation brings its own copies and tensor cores.
 ///
-/// Lane 4g + t of a warp has of the 16 × 8 results those of rows g and g + 8 in columns 2t and 2t + 1; of the left operand
-/// rows g and g + 8, of the right one column g, and of both the terms 2t, 2t + 1, 2t + 8, 2t + 9 (f32: t and t + 4).
+/// Lane 4g + t of a warp has of the 16 × 8 results those of rows g and g + 8 in columns 2t and 2t + 1; of the left
+/// operand rows g and g + 8, of the right one column g, and of both the terms 2t, 2t + 1, 2t + 8, 2t + 9 (f32: t and
+/// t + 4).
 let tensorLibrary = #"""
 
   /// Neighbouring elements that are read or written at once.
@@ -19,13 +20,17 @@ let tensorLibrary = #"""
   /// Copies `bytes` bytes to shared memory, zeros from the `valid`-th on; they are there after `wait_for_copies`.
   template <int bytes> FUNCTION void copy_async(void* to, const void* from, int valid) {
     if constexpr (bytes == 16)
-      asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(valid) : "memory");
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                   ::"r"(shared_address(to)), "l"(from), "r"(valid) : "memory");
     else
-      asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(to)), "l"(from), "n"(bytes), "r"(valid) : "memory");
+      asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
+                   ::"r"(shared_address(to)), "l"(from), "n"(bytes), "r"(valid) : "memory");
   }
   FUNCTION void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
   /// Waits for all copies of this thread but those of the last `pending` commitments.
-  template <int pending> FUNCTION void wait_for_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory"); }
+  template <int pending> FUNCTION void wait_for_copies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+  }
 
   /// Four matrices of 8 × 8 elements of 16 bits; lane 8i + r says where row r of matrix i stands.
   template <bool transposed> FUNCTION void load_matrices(unsigned (&to)[4], const void* row) {
@@ -102,7 +107,8 @@ let tensorLibrary = #"""
   }
   template <bool alongDepth>
   FUNCTION void load_fragments(
-      FragmentB<float>& first, FragmentB<float>& second, const float* piece, int pitch, int column, int term, int lane) {
+      FragmentB<float>& first, FragmentB<float>& second, const float* piece, int pitch, int column, int term,
+      int lane) {
     const int alongColumns = alongDepth ? pitch : 1, alongTerms = alongDepth ? 1 : pitch;
     const float* const at = piece + (column + lane / 4) * alongColumns + (term + lane % 4) * alongTerms;
     first.bits[0] = to_tf32(at[0]);

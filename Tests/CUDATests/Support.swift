@@ -159,7 +159,7 @@ enum Spread: String, CaseIterable {
     switch self {
     case .usual: break
     case .warps: limits.manyIterations = 1
-    case .odd: limits.threads = 45
+    case .odd: limits.threads = 96
     case .tiny:
       limits.threads = 32
       limits.smallTeams = 32

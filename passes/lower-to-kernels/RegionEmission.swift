@@ -95,23 +95,14 @@ extension RegionLowering {
         "o\(number)", function.type(of: value).dtype, function.type(of: value).count, .output,
         updates: updated[BufferID(function.parameters.count + number)])
     }
-    // Sums over rows are first made piece by piece.
-    var partial: [Value: BufferID] = [:]
-    for value in reduced.keys.sorted() {
-      partial[value] = BufferID(buffers.count)
-      let type = function.type(of: value)
-      // Pieces of bf16 and f16 sums are not rounded: only the sum is.
-      let dtype = type.dtype.isFloat ? DType.f32 : type.dtype
-      buffers.append(Kernel.Buffer("w\(partial.count - 1)", dtype, layout.pieces * type.count, .workspace))
-    }
+    let sums = RowSums(rowReductions, into: reduced, layout, &buffers)
 
     var plan = PhasePlan(self)
     for store in stores {
       plan.root(store.value, in: store.phase)
+      plan.root(.position(store.position), in: store.phase)
       if let condition = store.condition {
         plan.guarded(store.phase, by: condition)
-      } else if store.isLane {
-        plan.keep(store.value, in: store.buffer, at: store.position)
       }
     }
     for reduction in rowReductions {
@@ -131,7 +122,7 @@ extension RegionLowering {
     var nextVariable = nodes.count
     for phase in 0...plan.lastPhase {
       for (id, node) in nodes.enumerated()
-      where !node.isLane && node.reduction == nil && node.phase == phase && plan.isReached(id) {
+      where !node.isLane && node.reduction == nil && plan.isReached(id) && plan.definition(of: id) == phase {
         row.append(.define(Variable(id, node.type), node.expression))
       }
       var loop = plan.laneStatements(in: phase)
@@ -148,10 +139,7 @@ extension RegionLowering {
       for reduction in rowReductions {
         for contribution in reduction.contributions where contribution.phase == phase {
           if reduction.isPlane {
-            let at = partialPosition(reduction)
-            let buffer = partial[reduction.value]!
-            let old = Scalar.load(buffer, contribution.value.type, at, guard: nil)
-            loop.append(.store(buffer, at, reduction.reduction.combine(old, contribution.value)))
+            loop.append(sums.add(contribution.value, to: reduction))
           } else {
             let variable: Variable
             if let known = rowAccumulators.first(where: {
@@ -177,37 +165,21 @@ extension RegionLowering {
 
     var body: [Statement] = []
     if layout.sumsRows {
-      var piece: [Statement] = []
-      for reduction in rowReductions where reduction.isPlane {
-        let identity = reduction.reduction.identity(ScalarType(function.type(of: reduction.value).dtype))
-        piece.append(
-          vectorLoop([.store(partial[reduction.value]!, partialPosition(reduction), identity)], isRow: false))
-      }
+      let (start, end) = (sums.start(), sums.end())
+      var piece = start.isEmpty ? [] : [vectorLoop(start, isRow: false)]
       piece += rowAccumulators.map { .accumulator($0.0, $0.1.reduction) }
       let left = Position(layout.rows) - Position(layout.parallel) * layout.pieceRows
       let limit = layout.rowsAreLanes ? (left + (layout.lanes - 1)) / layout.lanes : left
       let isEven = layout.pieceRows * layout.pieces == layout.rows
       piece.append(.loop(Loop(layout.serial, .serial, limit: isEven ? nil : limit, row)))
-      for (variable, reduction) in rowAccumulators {
-        piece.append(.store(partial[reduction.value]!, partialPosition(reduction), .variable(variable)))
-      }
+      if !end.isEmpty { piece.append(vectorLoop(end, isRow: false)) }
+      piece += rowAccumulators.map { sums.keep(.variable($0.0), as: $0.1) }
       body.append(.loop(Loop(layout.parallel, .parallel, piece)))
-      for value in reduced.keys.sorted() {
-        let reduction = rowReductions.first { $0.value == value }!.reduction
-        body.append(combination(of: partial[value]!, into: reduced[value]!, function.type(of: value), reduction))
-      }
+      body += sums.stages()
     } else {
       body.append(.loop(Loop(layout.parallel, .parallel, row)))
     }
     return Kernel(name: name, buffers: buffers, body: body)
-  }
-
-  /// Where a piece keeps its share of a sum over rows.
-  private func partialPosition(_ reduction: RowReduction) -> Position {
-    let count = function.type(of: reduction.value).count
-    let start = Position(layout.parallel) * count
-    return reduction.isPlane
-      ? start + layout.lanePosition + reduction.element * layout.lanes : start + reduction.element
   }
 
   private func vectorLoop(_ body: [Statement], isRow: Bool = true) -> Statement {
@@ -224,24 +196,6 @@ extension RegionLowering {
     }
     return .loop(Loop(layout.lane, .vector(width: 16, unroll: unroll), limit: limit, body))
   }
-
-  /// Adds up the pieces of a sum over rows, in their order.
-  private func combination(of partial: BufferID, into result: BufferID, _ type: TensorType, _ reduction: Reduction)
-    -> Statement
-  {
-    let block = min(type.count, 1024)
-    let blocks = LoopVariable(0, below: (type.count + block - 1) / block)
-    let lane = LoopVariable(2, below: block)
-    let at = Position(blocks) * block + Position(lane)
-    let scalar = ScalarType(type.dtype)
-    var total = Scalar.load(partial, scalar, at, guard: nil)
-    for piece in 1..<max(1, layout.pieces) {
-      total = reduction.combine(total, .load(partial, scalar, at + piece * type.count, guard: nil))
-    }
-    let limit = type.count % block == 0 ? nil : Position(type.count) - Position(blocks) * block
-    return .loop(
-      Loop(blocks, .parallel, [.loop(Loop(lane, .vector(width: 16, unroll: 2), limit: limit, [.store(result, at, total)]))]))
-  }
 }
 
 /// Which lane nodes each vector loop computes, reads again, or keeps for a later one.
@@ -250,13 +204,16 @@ struct PhasePlan {
   private(set) var lastPhase = 0
   private var reached: [Bool]
   private var roots: [[Scalar]] = []
-  /// Where a lane node can be read again after its phase: an f32 result it is stored to.
-  private var stored: [Int: (BufferID, Position)] = [:]
   private var computed: [[Int]] = []
   private var isComputed: [Set<Int>] = []
-  private var reread: [[Int: (BufferID, Position)]] = []
+  /// What each phase reads from locals.
+  private var reread: [Set<Int>] = []
   private(set) var savedNodes: [Int] = []
   private var saved: [Int: Int] = [:]
+  /// The phase that first uses a scalar.
+  private var firstUse: [Int] = []
+  /// Whether it is known what is kept.
+  private var isSettled = false
   private var firstLocal = 0
 
   /// Phases that run under a condition.
@@ -265,16 +222,6 @@ struct PhasePlan {
   init(_ lowering: RegionLowering) {
     self.lowering = lowering
     reached = [Bool](repeating: false, count: lowering.nodes.count)
-  }
-
-  /// Notes that a lane value stands in a result, from which it can be read again if nothing is lost there.
-  mutating func keep(_ value: Scalar, in buffer: BufferID, at position: Position) {
-    let results = lowering.function.results
-    let result = results[buffer.index - lowering.function.parameters.count]
-    guard case .variable(let variable) = value, lowering.nodes[variable.id].isLane,
-      lowering.function.type(of: result).dtype == .f32
-    else { return }
-    stored[variable.id] = (buffer, position)
   }
 
   /// Notes that all of a phase's lanes run only where a condition holds.
@@ -314,41 +261,71 @@ struct PhasePlan {
     }
   }
 
-  /// Decides for every phase, from the last to the first, what its loop computes.
+  /// Decides for every phase what its loop computes.
+  ///
+  /// From the last phase to the first each notes what it would have kept. Of that, what follows cheaply from the rest is not
+  /// kept after all, and phases are decided once more.
   mutating func close(firstLocal: Int) {
     self.firstLocal = firstLocal
     while roots.count <= lastPhase { roots.append([]) }
+    let wanted = roots
+    decide()
+    let candidates = savedNodes.sorted()
+    (roots, savedNodes, saved) = (wanted, [], [:])
+    for id in candidates where !isCheap(id) { keep(id) }
+    isSettled = true
+    decide()
+    noteUses()
+  }
+
+  /// Finds the phase that first uses each scalar. It is computed there and not where it could be: few values live long.
+  private mutating func noteUses() {
+    firstUse = [Int](repeating: .max, count: lowering.nodes.count)
+    func note(_ value: Scalar, _ phase: Int) {
+      for id in operands(of: value) { firstUse[id] = min(firstUse[id], phase) }
+    }
+    for phase in 0...lastPhase {
+      for value in roots[phase] { note(value, phase) }
+      for id in computed[phase] { note(lowering.nodes[id].expression, phase) }
+      if let condition = conditions[phase] { note(condition, phase) }
+    }
+    for (id, node) in lowering.nodes.enumerated().reversed() where !node.isLane && firstUse[id] < .max {
+      note(node.expression, definition(of: id))
+    }
+  }
+
+  /// The phase before whose loop a scalar is computed.
+  func definition(of id: Int) -> Int {
+    let earliest = lowering.nodes[id].phase
+    return firstUse[id] == .max ? earliest : max(earliest, firstUse[id])
+  }
+
+  private mutating func decide() {
     computed = [[Int]](repeating: [], count: lastPhase + 1)
     isComputed = [Set<Int>](repeating: [], count: lastPhase + 1)
-    reread = [[Int: (BufferID, Position)]](repeating: [:], count: lastPhase + 1)
+    reread = isComputed
     for phase in (0...lastPhase).reversed() {
       for value in roots[phase] { use(value, in: phase) }
     }
   }
 
+  private mutating func keep(_ id: Int) {
+    guard saved[id] == nil else { return }
+    saved[id] = savedNodes.count
+    savedNodes.append(id)
+    roots[lowering.nodes[id].phase].append(.variable(Variable(id, .f32)))
+  }
+
   private mutating func use(_ value: Scalar, in phase: Int) {
-    var operands: [Int] = []
-    lowering.visit(value, position: { _ in }) { operands.append($0.id) }
-    for id in operands { need(id, in: phase) }
+    for id in operands(of: value) { need(id, in: phase) }
   }
 
   private mutating func need(_ id: Int, in phase: Int) {
     let node = lowering.nodes[id]
-    guard node.isLane, !isComputed[phase].contains(id), reread[phase][id] == nil else { return }
-    if node.phase == phase || node.isLoad || saved[id] == nil && stored[id] == nil && isCheap(id, budget: 6) {
-      compute(id, in: phase)
-    } else if let place = stored[id] {
-      reread[phase][id] = place
-    } else if node.type == .f32 {
-      if saved[id] == nil {
-        saved[id] = savedNodes.count
-        savedNodes.append(id)
-        roots[node.phase].append(.variable(Variable(id, node.type)))
-      }
-      reread[phase][id] = (BufferID(firstLocal + saved[id]!), lowering.layout.lanePosition)
-    } else {
-      compute(id, in: phase)
-    }
+    guard node.isLane, !isComputed[phase].contains(id), !reread[phase].contains(id) else { return }
+    guard node.phase < phase, !node.isLoad, node.type == .f32 else { return compute(id, in: phase) }
+    if !isSettled, !isCheap(id) { keep(origin(of: id)) }
+    if saved[id] != nil { reread[phase].insert(id) } else { compute(id, in: phase) }
   }
 
   private mutating func compute(_ id: Int, in phase: Int) {
@@ -357,28 +334,53 @@ struct PhasePlan {
     computed[phase].append(id)
   }
 
-  /// Whether a node costs little to compute again, down to loads.
-  private func isCheap(_ id: Int, budget: Int) -> Bool {
-    var left = budget
+  /// Steps that are rather done again than a value kept; a read from memory counts as several.
+  private static let cheap = 16
+  private static let load = 3
+
+  /// Whether a node costs little to compute again, down to loads and what is kept.
+  private func isCheap(_ id: Int) -> Bool {
+    if saved[id] != nil { return false }
+    var left = Self.cheap
     return spend(id, &left)
   }
 
   private func spend(_ id: Int, _ left: inout Int) -> Bool {
     let node = lowering.nodes[id]
     guard node.isLane else { return true }
-    left -= max(node.cost, 1)
+    let isKept = saved[id] != nil
+    left -= isKept ? 1 : node.isLoad ? Self.load : max(node.cost, 1)
     guard left >= 0 else { return false }
-    if node.isLoad || stored[id] != nil { return true }
-    var operands: [Int] = []
-    lowering.visit(node.expression, position: { _ in }) { operands.append($0.id) }
-    for operand in operands where !spend(operand, &left) { return false }
+    if node.isLoad || isKept { return true }
+    for operand in operands(of: node.expression) where !spend(operand, &left) { return false }
     return true
+  }
+
+  /// The value to keep where one is wanted again: what it follows from cheaply, if that is one value. So `x`, `x − m` and
+  /// `(x − m) · r` in three phases are one local.
+  private func origin(of id: Int) -> Int {
+    var (origin, left) = (id, Self.cheap)
+    while saved[origin] == nil {
+      let lanes = Set(operands(of: lowering.nodes[origin].expression).filter { lowering.nodes[$0].isLane })
+      let computed = lanes.filter { !lowering.nodes[$0].isLoad }
+      left -= max(lowering.nodes[origin].cost, 1) + (lanes.count - computed.count) * Self.load
+      guard left >= 0, computed.count == 1, let next = computed.first, lowering.nodes[next].type == .f32 else { break }
+      origin = next
+    }
+    return origin
+  }
+
+  private func operands(of value: Scalar) -> [Int] {
+    var operands: [Int] = []
+    lowering.visit(value, position: { _ in }) { operands.append($0.id) }
+    return operands
   }
 
   /// The definitions in a phase's vector loop, and what it keeps for later.
   func laneStatements(in phase: Int) -> [Statement] {
-    var statements: [Statement] = reread[phase].sorted { $0.key < $1.key }.map { id, place in
-      .define(Variable(id, lowering.nodes[id].type), .load(place.0, .f32, place.1, guard: nil))
+    var statements: [Statement] = reread[phase].sorted().map { id in
+      let local = BufferID(firstLocal + saved[id]!)
+      return .define(Variable(id, .f32), .load(local, .f32, lowering.layout.lanePosition, guard: nil))
     }
     for id in computed[phase] {
       var expression = lowering.nodes[id].expression

@@ -96,11 +96,14 @@ struct RowLayout {
     let last = width.lanes
     rowsAreLanes = last < 8 || width.largest < 8
     let hasSums = !rowReduced.isEmpty
-    let wanted = !hasSums ? 1 : rows >= 1024 ? 16 : rows >= 64 ? 4 : 1
+    let summed = rowReduced.reduce(0) { $0 + function.type(of: $1).count }
+    let touched = (function.parameters + function.results).filter { !rowReduced.contains($0) }
+      .reduce(0) { $0 + function.type(of: $1).count }
+    let wanted = hasSums ? RowSums.pieces(of: rows, summed: summed, touched: touched) : 1
     if rowsAreLanes {
       lanes = min(rows, 256)
       let blocks = (rows + lanes - 1) / lanes
-      pieces = min(wanted, blocks)
+      pieces = RowSums.even(min(wanted, blocks))
       let pieceBlocks = (blocks + pieces - 1) / pieces
       pieceRows = hasSums ? pieceBlocks * lanes : rows
       parallel = LoopVariable(0, below: hasSums ? pieces : blocks)

@@ -2,7 +2,7 @@ import IR
 
 /// What `mapToThreads` may use of a GPU.
 public struct ThreadLimits: Hashable, Sendable {
-  /// Threads of a block that has long vector loops.
+  /// Threads of a block that has long vector loops: whole warps.
   public var threads = 256
   /// Threads of a block whose iterations are done by single threads or pieces of a warp.
   public var smallTeams = 128

@@ -130,7 +130,8 @@ let emulatedTensor = #"""
       for (int e = 0; e < 4; e++) {
         const int row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
         double sum = d[e];
-        for (int l = 0; l < (sizeof(T) == 2 ? 16 : 8); l++) sum += emulation::left<T>(lanes, row, l) * emulation::right<T>(lanes, column, l);
+        for (int l = 0; l < (sizeof(T) == 2 ? 16 : 8); l++)
+          sum += emulation::left<T>(lanes, row, l) * emulation::right<T>(lanes, column, l);
         d[e] = (float)sum;
       }
     });

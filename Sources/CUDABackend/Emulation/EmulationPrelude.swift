@@ -160,7 +160,11 @@ private let executionModel = #"""
     for (int lane = 0; lane < 32 && complete; lane++) {
       if (!(mask >> lane & 1)) continue;
       const int number = first + lane;
-      if (number >= count) { fail("shuffles with a lane that the block does not have", current); complete = false; continue; }
+      if (number >= count) {
+        fail("shuffles with a lane that the block does not have", current);
+        complete = false;
+        continue;
+      }
       const Thread& other = threads[number];
       if (other.state != inShuffle) { complete = false; continue; }
       if (other.mask != mask || other.line != line || other.shuffle != shuffle) {
@@ -286,8 +290,8 @@ private let executionModel = #"""
     if (block < 1 || block > mostThreads) snprintf(failure, sizeof failure, "a block of %d threads", block);
     if (sharedBytes > (256 << 10)) snprintf(failure, sizeof failure, "a block of %lld shared bytes", sharedBytes);
     if (!failure[0] && entry.cooperative && !stacks) {
-      void* const memory =
-          mmap(nullptr, mostThreads * stackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+      void* const memory = mmap(nullptr, mostThreads * stackBytes, PROT_READ | PROT_WRITE, kind, -1, 0);
       if (memory == MAP_FAILED) snprintf(failure, sizeof failure, "no memory for the stacks of threads");
       else stacks = (char*)memory;
     }
@@ -300,7 +304,8 @@ private let executionModel = #"""
       if (!emulation::block(threadOrder, entry.cooperative)) break;
       for (int byte = 0; byte < 64; byte++)
         if (shared[sharedBytes + byte] != 0xa5)
-          snprintf(failure, sizeof failure, "block %lld stores past its %lld bytes of shared memory", number, sharedBytes);
+          snprintf(failure, sizeof failure, "block %lld stores past its %lld bytes of shared memory", number,
+                   sharedBytes);
     }
     if (!failure[0]) return 0;
     snprintf(message, (size_t)capacity, "%s", failure);

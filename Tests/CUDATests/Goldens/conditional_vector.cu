@@ -1,5 +1,6 @@
 // conditional_vector_0: 23 × 64 threads, 400 bytes shared
-extern "C" __global__ void __launch_bounds__(64) conditional_vector_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
+extern "C" __global__ void __launch_bounds__(64) conditional_vector_0(const float* __restrict__ b0_x, float*
+    __restrict__ b1_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
@@ -32,10 +33,14 @@ extern "C" __global__ void __launch_bounds__(64) conditional_vector_0(const floa
         }
         store_pack<float, 2>(b2_t + i1_first, pack2);
       }
-      combine_warp<Sum, 64>(v1_part, (float*)(shared + turn * 16));
-      __syncthreads();
-      v1 = Sum::of(v1, combine_slots<Sum, 64>((float*)(shared + turn * 16)));
-      turn = 1 - turn;
+      {
+        float parts0[] = {v1_part};
+        combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 16));
+        __syncthreads();
+        combine_slots<Sum, 64, 1>(parts0, (float*)(shared + turn * 16));
+        turn = 1 - turn;
+        v1 = Sum::of(v1, parts0[0]);
+      }
       b3_t[0] = v1;
       for (int i1_first = lane * 2; i1_first < 90; i1_first += 128) {
         Pack<float, 2> pack3;

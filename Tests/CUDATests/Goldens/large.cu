@@ -1,5 +1,6 @@
 // large_0: 5 × 256 threads, 128 bytes shared, 600000 bytes of scratch
-extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restrict__ b0_x, float* __restrict__ b1_y, unsigned char* __restrict__ scratch) {
+extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restrict__ b0_x, float* __restrict__ b1_y,
+    unsigned char* __restrict__ scratch) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
@@ -25,10 +26,14 @@ extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restric
         v0_part = maximum(v0_part, b2_t[-i1 + 29999]);
       }
     }
-    combine_warp<Maximum, 256>(v0_part, (float*)(shared + turn * 64));
-    __syncthreads();
-    v0 = Maximum::of(v0, combine_slots<Maximum, 256>((float*)(shared + turn * 64)));
-    turn = 1 - turn;
+    {
+      float parts0[] = {v0_part};
+      combine_warp<Maximum, 1>(parts0, (float*)(shared + turn * 64));
+      __syncthreads();
+      combine_slots<Maximum, 256, 1>(parts0, (float*)(shared + turn * 64));
+      turn = 1 - turn;
+      v0 = Maximum::of(v0, parts0[0]);
+    }
     if (lane == 0) b1_y[i0] = v0;
   }
 }

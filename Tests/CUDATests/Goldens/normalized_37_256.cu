@@ -1,5 +1,6 @@
 // normalized_37_256_0: 37 × 64 threads, 32 bytes shared
-extern "C" __global__ void __launch_bounds__(64) normalized_37_256_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
+extern "C" __global__ void __launch_bounds__(64) normalized_37_256_0(const float* __restrict__ b0_x, float* __restrict__
+    b1_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
@@ -16,10 +17,14 @@ extern "C" __global__ void __launch_bounds__(64) normalized_37_256_0(const float
         v0_part = v0_part + pack0.at[u];
       }
     }
-    combine_warp<Sum, 64>(v0_part, (float*)(shared + turn * 16));
-    __syncthreads();
-    v0 = Sum::of(v0, combine_slots<Sum, 64>((float*)(shared + turn * 16)));
-    turn = 1 - turn;
+    {
+      float parts0[] = {v0_part};
+      combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 16));
+      __syncthreads();
+      combine_slots<Sum, 64, 1>(parts0, (float*)(shared + turn * 16));
+      turn = 1 - turn;
+      v0 = Sum::of(v0, parts0[0]);
+    }
     const float v1 = v0 / 256.0f;
     float v2 = 0.0f;
     float v2_part = 0.0f;
@@ -32,13 +37,17 @@ extern "C" __global__ void __launch_bounds__(64) normalized_37_256_0(const float
         const int i1 = i1_first + u;
         const float v4 = pack1.at[u] - v1;
         b2_t[turn_1 * 4 + u] = v4;
-        v2_part = v2_part + (v4 * v4);
+        v2_part = fmaf(v4, v4, v2_part);
       }
     }
-    combine_warp<Sum, 64>(v2_part, (float*)(shared + turn * 16));
-    __syncthreads();
-    v2 = Sum::of(v2, combine_slots<Sum, 64>((float*)(shared + turn * 16)));
-    turn = 1 - turn;
+    {
+      float parts0[] = {v2_part};
+      combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 16));
+      __syncthreads();
+      combine_slots<Sum, 64, 1>(parts0, (float*)(shared + turn * 16));
+      turn = 1 - turn;
+      v2 = Sum::of(v2, parts0[0]);
+    }
     const float v3 = 1.0f / sqrtf(((v2 / 256.0f) + 0.001f));
     #pragma unroll
     for (int turn_1 = 0; turn_1 < 1; turn_1++) {

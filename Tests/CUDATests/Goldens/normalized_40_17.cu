@@ -1,5 +1,6 @@
 // normalized_40_17_0: 10 × 128 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(128) normalized_40_17_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
+extern "C" __global__ void __launch_bounds__(128) normalized_40_17_0(const float* __restrict__ b0_x, float* __restrict__
+    b1_y) {
   const int lane = threadIdx.x % 32;
   const unsigned mask = 0xffffffffu;
   {
@@ -10,7 +11,11 @@ extern "C" __global__ void __launch_bounds__(128) normalized_40_17_0(const float
     for (int i1 = lane; i1 < 17; i1 += 32) {
       v0_part = v0_part + b0_x[i0 * 17 + i1];
     }
-    v0 = Sum::of(v0, combine_lanes<Sum, 32>(v0_part, mask));
+    {
+      float parts0[] = {v0_part};
+      combine_team<Sum, 32, 1>(mask, parts0);
+      v0 = Sum::of(v0, parts0[0]);
+    }
     const float v1 = v0 / 17.0f;
     float v2 = 0.0f;
     float v2_part = 0.0f;
@@ -20,9 +25,13 @@ extern "C" __global__ void __launch_bounds__(128) normalized_40_17_0(const float
       if (i1 >= 17) continue;
       const float v4 = b0_x[i0 * 17 + i1] - v1;
       b2_t[turn_1] = v4;
-      v2_part = v2_part + (v4 * v4);
+      v2_part = fmaf(v4, v4, v2_part);
     }
-    v2 = Sum::of(v2, combine_lanes<Sum, 32>(v2_part, mask));
+    {
+      float parts0[] = {v2_part};
+      combine_team<Sum, 32, 1>(mask, parts0);
+      v2 = Sum::of(v2, parts0[0]);
+    }
     const float v3 = 1.0f / sqrtf(((v2 / 17.0f) + 0.001f));
     #pragma unroll
     for (int turn_1 = 0; turn_1 < 1; turn_1++) {

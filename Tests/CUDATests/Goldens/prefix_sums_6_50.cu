@@ -1,5 +1,6 @@
 // prefix_sums_6_50_0: 2 × 128 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(128) prefix_sums_6_50_0(const float* __restrict__ b0_x, float* __restrict__ b1_y, float* __restrict__ b2_y) {
+extern "C" __global__ void __launch_bounds__(128) prefix_sums_6_50_0(const float* __restrict__ b0_x, float* __restrict__
+    b1_y, float* __restrict__ b2_y) {
   const int lane = threadIdx.x % 32;
   const unsigned mask = 0xffffffffu;
   const int i0 = (int)blockIdx.x * 4 + (int)threadIdx.x / 32;
@@ -20,7 +21,11 @@ extern "C" __global__ void __launch_bounds__(128) prefix_sums_6_50_0(const float
           v1_part = v1_part + pack0.at[u];
         }
       }
-      v1 = Sum::of(v1, combine_lanes<Sum, 32>(v1_part, mask));
+      {
+        float parts0[] = {v1_part};
+        combine_team<Sum, 32, 1>(mask, parts0);
+        v1 = Sum::of(v1, parts0[0]);
+      }
       if (lane == 0) b2_y[i0 * 3 + i2] = v1;
     }
   }

@@ -1,5 +1,6 @@
 // product_among_others_0: 5 × 64 threads, 2752 bytes shared
-extern "C" __global__ void __launch_bounds__(64) product_among_others_0(const float* __restrict__ b0_x, float* __restrict__ b1_y) {
+extern "C" __global__ void __launch_bounds__(64) product_among_others_0(const float* __restrict__ b0_x, float*
+    __restrict__ b1_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
@@ -28,10 +29,14 @@ extern "C" __global__ void __launch_bounds__(64) product_among_others_0(const fl
         v0_part = v0_part + widen(pack0.at[u]);
       }
     }
-    combine_warp<Sum, 64>(v0_part, (float*)(shared + turn * 16));
-    __syncthreads();
-    v0 = Sum::of(v0, combine_slots<Sum, 64>((float*)(shared + turn * 16)));
-    turn = 1 - turn;
+    {
+      float parts0[] = {v0_part};
+      combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 16));
+      __syncthreads();
+      combine_slots<Sum, 64, 1>(parts0, (float*)(shared + turn * 16));
+      turn = 1 - turn;
+      v0 = Sum::of(v0, parts0[0]);
+    }
     if (lane == 0) b1_y[i0 * 2] = v0;
     for (int tile = 0; tile < 1; tile++)
       product_tile<16, 16, 16, 1, 4, true, 64>(
