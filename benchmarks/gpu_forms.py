@@ -33,19 +33,6 @@ class Prepared:
     captures: bool = True
 
 
-FORMS = {
-    "hc-boundary": ["eager", "compiled", "expert", "triton"],
-    "hc-boundary-grad": ["eager", "compiled", "expert", "triton"],
-    "bag-forward": ["eager", "compiled", "triton"],
-    "bag-step": ["eager", "compiled", "expert", "triton"],
-    "pkm-lookup": ["eager", "compiled", "expert", "triton"],
-    "experts-even": ["eager", "compiled", "batched", "expert"],
-    "experts-skewed": ["eager", "compiled", "expert"],
-    "lm-124m-hc": ["eager", "compiled", "expert"],
-    "lm-124m-plain": ["eager", "compiled"],
-}
-
-
 def maybe_compiled(function, form):
     return function if form == "eager" else torch.compile(function, dynamic=False)
 

@@ -14,13 +14,15 @@ import sys
 import threading
 import time
 
+from gpu_names import FORMS
+
 HERE = pathlib.Path(__file__).resolve().parent
 # What compiles longest has a process of its own.
-ALONE = "lm-124m-hc"
+ALONE = [("lm-124m-hc", "compiled"), ("lm-124m-hc", "expert")]
 # Of a measurement.
 SECONDS = 0.3
-# The longest a form may take to compile, and to be measured.
-PREPARE_LIMIT, MEASURE_LIMIT = 240, 60
+# The longest a process may take to start, a form to compile, and to be measured.
+START_LIMIT, PREPARE_LIMIT, MEASURE_LIMIT = 120, 400, 90
 
 
 class PeerFailure(Exception):
@@ -43,7 +45,7 @@ class Server:
                 stderr=log, text=True, start_new_session=True)
         self.lines = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
-        self.about = self.answer(120)
+        self.answer(START_LIMIT)
 
     def read(self):
         for line in self.process.stdout:
@@ -70,20 +72,24 @@ class Server:
             raise PeerFailure(f"the process is gone: {failure}") from None
         return self.answer(limit)
 
-    def kill(self):
+    def signal(self, number):
+        """To the process and all that it started."""
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, number)
         except ProcessLookupError:
             pass
 
+    def kill(self):
+        self.signal(signal.SIGKILL)
+
 
 class Lane:
-    """Workloads that share a process. One that fails is started anew by the next request."""
+    """Forms (workload, form) that share a process. One that fails is started anew by the next request."""
 
-    def __init__(self, scratch, number, names, options):
-        self.scratch, self.number, self.names, self.options = scratch, number, names, options
+    def __init__(self, scratch, number, forms, options):
+        self.scratch, self.number, self.forms, self.options = scratch, number, forms, options
         self.server = None
-        self.forms, self.prepared = {}, {}
+        self.prepared = {}
         self.pausing = threading.Event()
         self.thread = threading.Thread(target=self.prepare, daemon=True)
         self.thread.start()
@@ -92,7 +98,6 @@ class Lane:
         try:
             if self.server is None:
                 self.server = Server(self.scratch, self.number, self.options)
-                self.forms = self.server.about["forms"]
             return request | self.server.ask(request, limit)
         except PeerFailure as failure:
             self.server = None
@@ -100,25 +105,28 @@ class Lane:
 
     def prepare(self):
         """Compiles form by form, until there is something to be timed."""
-        first = self.ask({"do": "hello"}, MEASURE_LIMIT)
-        if not self.forms:
-            self.prepared = {(name, "eager"): first for name in self.names}
-            return
-        for name in self.names:
-            for form in self.forms[name]:
-                if self.pausing.is_set():
-                    return
-                request = {"do": "prepare", "name": name, "form": form}
-                self.prepared[name, form] = self.ask(request, PREPARE_LIMIT)
+        for name, form in self.forms:
+            if self.pausing.is_set():
+                return
+            self.prepared[name, form] = self.ask({"do": "prepare", "name": name, "form": form}, PREPARE_LIMIT)
 
-    def pause(self, limit):
-        self.pausing.set()
-        self.thread.join(limit)
-        if self.thread.is_alive():
-            self.close()
-            self.thread.join(5)
+    def pause(self, end):
+        """Begins no other form; one that is not ready at `end` stands still until it is asked for."""
+        self.thread.join(max(0, end - time.monotonic()))
+        if self.thread.is_alive() and self.server:
+            self.server.signal(signal.SIGSTOP)
+
+    def resume(self, limit):
+        """Lets a form that stands still become ready."""
+        if self.thread.is_alive() and self.server:
+            self.server.signal(signal.SIGCONT)
+            self.thread.join(limit)
+            if self.thread.is_alive():
+                self.server.kill()
+                self.thread.join(5)
 
     def close(self):
+        self.pausing.set()
         if self.server:
             self.server.kill()
 
@@ -129,25 +137,30 @@ class Pairs:
     command = [sys.executable, str(HERE / "gpu_peers.py")]
 
     def __init__(self, scratch, names, options):
-        groups = [[name for name in names if (name == ALONE) == alone] for alone in (True, False)]
-        self.lanes = [Lane(scratch, number, group, options) for number, group in enumerate(groups) if group]
+        self.names = names
+        alone = [form for form in ALONE if form[0] in names]
+        rest = [(name, form) for name in names for form in FORMS[name] if (name, form) not in alone]
+        # What is written plainly comes first: the other form is compared with it.
+        groups = [[(name, "eager"), (name, form)] for name, form in alone] + ([rest] if rest else [])
+        self.lanes = [Lane(scratch, number, group, options) for number, group in enumerate(groups)]
 
-    def knows(self, name):
-        return any(name in lane.names for lane in self.lanes)
+    def lane(self, name, form):
+        return next(lane for lane in reversed(self.lanes) if (name, form) in lane.forms)
 
     def pause(self, limit):
-        """Ends what goes on in the background: from here on times count."""
+        """Nothing goes on in the background after `limit` seconds: from here on times count."""
         for lane in self.lanes:
             lane.pausing.set()
+        end = time.monotonic() + limit
         for lane in self.lanes:
-            lane.pause(limit)
+            lane.pause(end)
 
     def compare(self, name, limit, ours):
         """Every form before and after ours."""
         end = time.monotonic() + limit
-        lane = next(lane for lane in self.lanes if name in lane.names)
-        forms = lane.forms.get(name, ["eager"])
-        theirs = {form: dict(lane.prepared.get((name, form), {})) for form in forms}
+        for lane in {self.lane(name, form) for form in FORMS[name]}:
+            lane.resume(min(MEASURE_LIMIT, limit))
+        theirs = {form: dict(self.lane(name, form).prepared.get((name, form), {})) for form in FORMS[name]}
 
         def measure():
             for form, line in theirs.items():
@@ -155,7 +168,7 @@ class Pairs:
                 if line.get("failure") or line.get("faults") or left < 2:
                     continue
                 request = {"do": "measure", "name": name, "form": form, "seconds": SECONDS}
-                found = lane.ask(request, min(MEASURE_LIMIT, left))
+                found = self.lane(name, form).ask(request, min(MEASURE_LIMIT, left))
                 times = line.get("times", []) + ([found["ms"]] if "ms" in found else [])
                 line |= found | {"times": times}
 
@@ -189,7 +202,6 @@ class Pairs:
 
     def close(self):
         for lane in self.lanes:
-            lane.pausing.set()
             lane.close()
 
 
@@ -199,8 +211,7 @@ def start(scratch, names, small):
     missing = [package for package in wanted if not importlib.util.find_spec(package)]
     if missing:
         return None, f"python3 has no {missing[0]}"
-    table = (HERE / "gpu_workloads.py").read_text()
-    known = [name for name in names if f'"{name}"' in table]
+    known = [name for name in names if name in FORMS]
     if not known:
         return None, "none of the workloads has a peer"
     return Pairs(scratch, known, ["--small"] if small else []), None

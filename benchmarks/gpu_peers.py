@@ -30,6 +30,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 import gpu_forms  # noqa: E402
 import gpu_timing  # noqa: E402
 import gpu_workloads as table  # noqa: E402
+from gpu_names import FORMS  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Largest ‖found − wanted‖ / ‖wanted‖ that counts as equal.
@@ -53,7 +54,7 @@ def differences(workload, found, wanted):
         if have is None or have.shape != want.shape or have.dtype != want.dtype:
             faults.append(f"{name} is {have.dtype} {list(have.shape)}" if have is not None else f"{name} is missing")
             continue
-        have, want = have.detach().double().cpu(), want.detach().double().cpu()
+        have, want = have.detach().double(), want.detach().to(have.device).double()
         error = float((have - want).norm() / want.norm().clamp(min=1e-30))
         worst = max(worst, error)
         tolerance = LOOSER.get(workload, TOLERANCE[wanted[name].dtype])
@@ -95,9 +96,10 @@ def check(names, options):
             try:
                 prepared = gpu_forms.prepare(workload, form, s, table.values(workload, s, device))
                 line["error"], line["faults"] = differences(workload, prepared.outputs(), wanted)
+                wrong += bool(line["faults"])
             except Exception as failure:  # noqa: BLE001  # whatever a library throws, the others are still checked
-                line["faults"] = [first_line(failure)]
-            wrong += bool(line["faults"])
+                line["failure"] = first_line(failure)
+                wrong += 1
             answer(line)
     return wrong
 
@@ -126,10 +128,11 @@ class Peers:
         """Compiles, and compares what is computed with the first form that was prepared."""
         before = time.perf_counter()
         prepared = self.prepared(workload, form)
-        found = {name: value.detach().cpu() for name, value in prepared.outputs().items()}
+        found = prepared.outputs()
+        if workload not in self.wanted:
+            self.wanted[workload] = {name: value.detach().cpu() for name, value in found.items()}
+        error, faults = differences(workload, found, self.wanted[workload])
         self.compile_seconds[workload, form] = time.perf_counter() - before
-        wanted = self.wanted.setdefault(workload, found)
-        error, faults = differences(workload, found, wanted)
         return {"first_seconds": self.compile_seconds[workload, form], "error": error, "faults": faults}
 
     def measure(self, workload, form, seconds):
@@ -154,10 +157,8 @@ class Peers:
         return line
 
     def answer(self, request):
-        """The line for a request: `hello`, `prepare`, `measure` or `machine`."""
+        """The line for a request: `prepare`, `measure` or `machine`."""
         try:
-            if request["do"] == "hello":
-                return request
             if request["do"] == "machine":
                 return request | gpu_timing.machine()
             act = self.prepare if request["do"] == "prepare" else self.measure
@@ -170,12 +171,12 @@ class Peers:
 
 
 def forms(workload, options):
-    return [form for form in gpu_forms.FORMS[workload] if not options.form or form in options.form]
+    return [form for form in FORMS[workload] if not options.form or form in options.form]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(table.NAMES)}; all if none")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(FORMS)}; all if none")
     parser.add_argument("--form", action="append", help="only this form; may be repeated")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement (default 0.5)")
     parser.add_argument("--small", action="store_true", help="small sizes: to try it, not to measure")
@@ -184,17 +185,17 @@ def main():
     parser.add_argument("--model-bench", default=str(HERE.parent / ".build/release/model-bench"))
     parser.add_argument("--device", default="interpreter", help="of model-bench in a check (default interpreter)")
     options = parser.parse_args()
-    unknown = [name for name in options.workloads if name not in table.NAMES]
+    unknown = [name for name in options.workloads if name not in FORMS]
     if unknown:
-        parser.error(f"there is no workload '{unknown[0]}'; there are {', '.join(table.NAMES)}")
-    names = options.workloads or table.NAMES
+        parser.error(f"there is no workload '{unknown[0]}'; there are {', '.join(FORMS)}")
+    names = options.workloads or list(FORMS)
     if options.check:
         return 1 if check(names, options) else 0
     if gpu_timing.DEVICE != "cuda" and not options.small:
         parser.error("there is no GPU that torch can use; --check and --small do without one")
     peers = Peers(options.small)
     if options.serve:
-        answer({"torch": torch.__version__, "forms": gpu_forms.FORMS})
+        answer({"torch": torch.__version__})
         for line in sys.stdin:
             answer(peers.answer(json.loads(line)))
         return 0

@@ -9,17 +9,19 @@ def ours(results):
     found = {}
     for entry in results.get("bench", {}).get("benchmarks", []):
         if "real_time" in entry:
-            row = results.get("peers", {}).get(entry["name"], {})
-            beside = row.get("ours", {}) if isinstance(row, dict) else {}
+            beside = peers(results, entry["name"]).get("ours", {})
             found[entry["name"]] = beside if "real_time" in beside else entry
     return found
 
 
+def peers(results, name):
+    """What was measured of a workload beside the peers."""
+    return results.get("peers", {}).get("workloads", {}).get(name, {})
+
+
 def theirs(results, name):
     """The lines of the peer's forms that were timed."""
-    row = results.get("peers", {}).get(name)
-    lines = row.get("theirs", {}) if isinstance(row, dict) else {}
-    return {form: line for form, line in lines.items() if "ratio" in line}
+    return {form: line for form, line in peers(results, name).get("theirs", {}).items() if "ratio" in line}
 
 
 def copy_rate(results):
@@ -95,8 +97,7 @@ def forms_table(results):
     """Every form of the peers."""
     rows = []
     for name in ours(results):
-        row = results.get("peers", {}).get(name)
-        for form, line in (row.get("theirs", {}) if isinstance(row, dict) else {}).items():
+        for form, line in peers(results, name).get("theirs", {}).items():
             if "ratio" in line:
                 graph = "" if line.get("graph") else "no"
                 rows.append([

@@ -58,7 +58,7 @@ class Part:
         return code, output
 
     def all(self, jobs, body):
-        """`body` for every job, several at a time, in the order of the jobs."""
+        """`body` of every job, several at a time, in the order of the jobs."""
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
             return list(pool.map(body, jobs))
 

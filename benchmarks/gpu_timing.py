@@ -24,9 +24,9 @@ def captured(step):
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        # Kept as long as the graph is.
-        graph.results = step()
-    return graph.replay
+        results = step()
+    # The results are kept as long as the graph is.
+    return lambda: (graph.replay(), results)
 
 
 def timings(step, captures=True, seconds=0.5):

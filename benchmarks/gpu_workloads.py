@@ -26,7 +26,6 @@ SIZES = {
     "hc-boundary": BOUNDARY, "hc-boundary-grad": BOUNDARY, "bag-forward": BAG, "bag-step": BAG, "pkm-lookup": KEYS,
     "experts-even": EXPERTS, "experts-skewed": EXPERTS, "lm-124m-hc": MODEL, "lm-124m-plain": MODEL,
 }
-NAMES = list(SIZES)
 
 # A model's numbers that are not sizes; those of the workloads for processors.
 MODEL_OPTIONS = {

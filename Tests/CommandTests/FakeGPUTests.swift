@@ -117,7 +117,7 @@ import Testing
     let files = [
       ("Tests/Cases/router-similarity.safetensors", "cases/router-similarity.safetensors"),
       ("ir-examples/arithmetic.ir", "programs/arithmetic.ir"), ("scripts/gpu-check", "gpu-check"), ("README.md", "text.txt"),
-    ] + ["pairs", "report", "support"].map { ("benchmarks/gpu_\($0).py", "benchmarks/gpu_\($0).py") }
+    ] + ["names", "pairs", "report", "support"].map { ("benchmarks/gpu_\($0).py", "benchmarks/gpu_\($0).py") }
     for (from, to) in files { try FileManager.default.copyItem(atPath: Self.root + "/" + from, toPath: scratch.path(to)) }
     let config = try scratch.file("config.json", Self.configuration)
     let training = ["train", config, "--data", scratch.path("text.txt"), "--steps", "2", "--batch", "4", "--length", "64"]
