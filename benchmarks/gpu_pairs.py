@@ -22,7 +22,7 @@ ALONE = [("lm-124m-hc", "compiled"), ("lm-124m-hc", "expert")]
 # Of a measurement.
 SECONDS = 0.3
 # The longest a process may take to start, a form to compile, and to be measured.
-START_LIMIT, PREPARE_LIMIT, MEASURE_LIMIT = 120, 240, 90
+START_LIMIT, PREPARE_LIMIT, MEASURE_LIMIT = 120, 400, 90
 
 
 class PeerFailure(Exception):
@@ -72,11 +72,15 @@ class Server:
             raise PeerFailure(f"the process is gone: {failure}") from None
         return self.answer(limit)
 
-    def kill(self):
+    def signal(self, number):
+        """To the process and all that it started."""
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, number)
         except ProcessLookupError:
             pass
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
 
 
 class Lane:
@@ -104,16 +108,22 @@ class Lane:
         for name, form in self.forms:
             if self.pausing.is_set():
                 return
-            line = self.ask({"do": "prepare", "name": name, "form": form}, PREPARE_LIMIT)
-            # One that was ended for the sake of the times may still be compiled when it is its turn.
-            if not self.pausing.is_set() or "failure" not in line:
-                self.prepared[name, form] = line
+            self.prepared[name, form] = self.ask({"do": "prepare", "name": name, "form": form}, PREPARE_LIMIT)
 
     def pause(self, end):
+        """Begins no other form; one that is not ready at `end` stands still until it is asked for."""
         self.thread.join(max(0, end - time.monotonic()))
-        if self.thread.is_alive():
-            self.close()
-            self.thread.join(5)
+        if self.thread.is_alive() and self.server:
+            self.server.signal(signal.SIGSTOP)
+
+    def resume(self, limit):
+        """Lets a form that stands still become ready."""
+        if self.thread.is_alive() and self.server:
+            self.server.signal(signal.SIGCONT)
+            self.thread.join(limit)
+            if self.thread.is_alive():
+                self.server.kill()
+                self.thread.join(5)
 
     def close(self):
         self.pausing.set()
@@ -138,7 +148,7 @@ class Pairs:
         return next(lane for lane in reversed(self.lanes) if (name, form) in lane.forms)
 
     def pause(self, limit):
-        """Ends what goes on in the background: from here on times count."""
+        """Nothing goes on in the background after `limit` seconds: from here on times count."""
         for lane in self.lanes:
             lane.pausing.set()
         end = time.monotonic() + limit
@@ -148,6 +158,8 @@ class Pairs:
     def compare(self, name, limit, ours):
         """Every form before and after ours."""
         end = time.monotonic() + limit
+        for lane in {self.lane(name, form) for form in FORMS[name]}:
+            lane.resume(min(MEASURE_LIMIT, limit))
         theirs = {form: dict(self.lane(name, form).prepared.get((name, form), {})) for form in FORMS[name]}
 
         def measure():

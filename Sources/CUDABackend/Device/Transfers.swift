@@ -13,6 +13,7 @@ public final class Transfers {
   private let staging: UInt64
   private let uploads: TransferRing
   private let downloads: TransferRing
+  /// Stands behind the last upload, and behind all work: each is set anew whenever it is to hold a lane.
   private let arrived: any QueueMark
   private let now: any QueueMark
 
