@@ -27,31 +27,50 @@ def written_norm(x, eps):
     return centred * torch.rsqrt((centred * centred).mean(-1, keepdim=True) + eps)
 
 
-# A hyper-connection site, in two forms: `site(p, h, sublayer)` with h [..., n, d] and p the site's tensors
+# A hyper-connection site, in two forms: `site(p, h, sublayer)` with h [..., n, d] and p the site's tensors. Streams may
+# be bf16; coefficients never are.
+
+
+def paper_coefficients(p, h, eps):
+    """alpha [..., n, n + 1] and beta [..., n]."""
+    normed = layer_norm(h, eps)
+    alpha = p["alpha"] + p["alpha_scale"] * torch.tanh(normed @ p["alpha_weight"].T)
+    return alpha, p["beta"] + p["beta_scale"] * torch.tanh(normed @ p["beta_weight"])
 
 
 def paper_site(p, h, sublayer, eps=1e-5):
-    normed = layer_norm(h, eps)
-    alpha = p["alpha"] + p["alpha_scale"] * torch.tanh(normed @ p["alpha_weight"].T)
-    beta = p["beta"] + p["beta_scale"] * torch.tanh(normed @ p["beta_weight"])
+    alpha, beta = paper_coefficients(p, h, eps)
     u = torch.einsum("...i,...id->...d", alpha[..., 0], h)
     y = sublayer(u)
-    return torch.einsum("...ij,...id->...jd", alpha[..., 1:], h) + beta.unsqueeze(-1) * y.unsqueeze(-2)
+    written = torch.einsum("...ij,...id->...jd", alpha[..., 1:], h) + beta.unsqueeze(-1) * y.unsqueeze(-2)
+    return written.to(h.dtype)
+
+
+def expert_coefficients(p, h, eps):
+    """The same without a matrix product: the n + 1 columns of alpha, and beta, all [..., n]."""
+    normed = written_norm(h.float(), eps)
+    alpha = [
+        p["alpha"][:, c] + p["alpha_scale"] * torch.tanh((normed * p["alpha_weight"][c]).sum(-1))
+        for c in range(h.shape[-2] + 1)
+    ]
+    return alpha, p["beta"] + p["beta_scale"] * torch.tanh((normed * p["beta_weight"]).sum(-1))
+
+
+def expert_write(mix, beta, h, y):
+    """The new streams: `mix` has a column for each, and sums over streams are written out."""
+    n = h.shape[-2]
+    written = [sum(mix[j][..., i, None] * h[..., i, :] for i in range(n)) + beta[..., j, None] * y for j in range(n)]
+    return torch.stack(written, dim=-2)
+
+
+def expert_read(read, h):
+    return sum(read[..., i, None] * h[..., i, :] for i in range(h.shape[-2]))
 
 
 def expert_site(p, h, sublayer, eps=1e-5):
-    """The same without a matrix product: norms, coefficients and sums over streams are written out."""
-    n = h.shape[-2]
-    normed = written_norm(h, eps)
-    alpha = [
-        p["alpha"][:, c] + p["alpha_scale"] * torch.tanh((normed * p["alpha_weight"][c]).sum(-1)) for c in range(n + 1)
-    ]
-    beta = p["beta"] + p["beta_scale"] * torch.tanh((normed * p["beta_weight"]).sum(-1))
-    streams = [h[..., i, :] for i in range(n)]
-    read, *mix = [[column[..., i, None] for i in range(n)] for column in alpha]
-    y = sublayer(sum(read[i] * streams[i] for i in range(n)))
-    written = [sum(mix[j][i] * streams[i] for i in range(n)) + beta[..., j, None] * y for j in range(n)]
-    return torch.stack(written, dim=-2)
+    (read, *mix), beta = expert_coefficients(p, h, eps)
+    y = sublayer(expert_read(read, h))
+    return expert_write(mix, beta, h, y).to(h.dtype)
 
 
 SITES = {"paper": paper_site, "expert": expert_site}
@@ -103,35 +122,38 @@ def prepare_hc(workload, form, parameters, inputs):
 def rotate(x, base):
     """Rotary positions, halves convention; x is [batch, heads, length, head width]."""
     half = x.shape[-1] // 2
-    rate = base ** (-torch.arange(half, dtype=x.dtype) / half)
-    angle = torch.arange(x.shape[-2], dtype=x.dtype)[:, None] * rate
+    rate = base ** (-torch.arange(half, dtype=torch.float32, device=x.device) / half)
+    angle = torch.arange(x.shape[-2], dtype=torch.float32, device=x.device)[:, None] * rate
     a, b = x[..., :half], x[..., half:]
     cos, sin = angle.cos(), angle.sin()
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).to(x.dtype)
 
 
 class LanguageModel:
-    """The model of the contract; `residual` is plain, paper or expert."""
+    """The model of the contract; `residual` is plain, paper or expert. Without `output.weight` it is tied.
 
-    def __init__(self, parameters, residual):
+    The residual state is kept in `dtype`. If that is not f32, the caller sets autocast, which makes products so too.
+    """
+
+    def __init__(self, parameters, residual, options=workloads.LM, dtype=torch.float32):
         self.p = {name: value.clone().requires_grad_() for name, value in parameters.items()}
-        self.residual = residual
+        self.residual, self.options, self.dtype = residual, options, dtype
 
     def norm(self, x, name):
-        return F.rms_norm(x, x.shape[-1:], self.p[f"{name}.weight"], workloads.LM["eps"])
+        return F.rms_norm(x.float(), x.shape[-1:], self.p[f"{name}.weight"], self.options["eps"])
 
     def linear(self, x, name):
         return F.linear(x, self.p[f"{name}.weight"])
 
     def attention(self, x, name):
         batch, length, width = x.shape
-        heads = workloads.LM["heads"]
+        heads = self.options["heads"]
 
         def split(part):
             return self.linear(x, f"{name}.{part}").view(batch, length, heads, width // heads).transpose(1, 2)
 
         q, k, v = split("query"), split("key"), split("value")
-        q, k = rotate(q, workloads.LM["rope_base"]), rotate(k, workloads.LM["rope_base"])
+        q, k = rotate(q, self.options["rope_base"]), rotate(k, self.options["rope_base"])
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.linear(y.transpose(1, 2).reshape(batch, length, width), f"{name}.output")
 
@@ -144,13 +166,13 @@ class LanguageModel:
             return state + sublayer(state)
         prefix = f"{name}."
         site = {key[len(prefix):]: value for key, value in self.p.items() if key.startswith(prefix)}
-        return SITES[self.residual](site, state, sublayer, workloads.LM["eps"])
+        return SITES[self.residual](site, state, sublayer, self.options["eps"])
 
     def loss(self, tokens, targets):
-        x = F.embedding(tokens, self.p["embed.token.weight"])
+        x = F.embedding(tokens, self.p["embed.token.weight"]).to(self.dtype)
         plain = self.residual == "plain"
-        state = x if plain else x.unsqueeze(-2).expand(*x.shape[:-1], workloads.LM["streams"], x.shape[-1])
-        for i in range(workloads.LM["layers"]):
+        state = x if plain else x.unsqueeze(-2).expand(*x.shape[:-1], self.options["streams"], x.shape[-1])
+        for i in range(self.options["layers"]):
             b = f"blocks.{i}"
             state = self.connect(
                 state, f"{b}.attention_site",
@@ -159,25 +181,30 @@ class LanguageModel:
                 state, f"{b}.feed_forward_site",
                 lambda u: self.feed_forward(self.norm(u, f"{b}.feed_forward_norm"), f"{b}.feed_forward"))
         hidden = self.norm(state if plain else state.sum(-2), "norm")
-        logits = self.linear(hidden, "output")
+        logits = self.linear(hidden, "output" if "output.weight" in self.p else "embed.token")
         return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
 
 
 class Trainer:
-    def __init__(self, model, inputs, compiled, fused=True):
-        o = workloads.LM
+    """Steps of AdamW. With `capturable` a whole step can be captured as a CUDA graph."""
+
+    def __init__(self, model, tokens, targets, compiled, capturable=False):
+        o = model.options
         groups = [
             {"params": [p for name, p in model.p.items() if workloads.decays(name) == decays],
              "weight_decay": o["weight_decay"] if decays else 0.0}
             for decays in (True, False)
         ]
         self.optimizer = torch.optim.AdamW(
-            groups, lr=o["learning_rate"], betas=(o["beta1"], o["beta2"]), eps=o["adam_eps"], fused=fused)
-        self.tokens, self.targets = torch.tensor(inputs["tokens"]), torch.tensor(inputs["targets"])
+            groups, lr=o["learning_rate"], betas=(o["beta1"], o["beta2"]), eps=o["adam_eps"], fused=True,
+            capturable=capturable)
+        self.tokens, self.targets, self.dtype = tokens, targets, model.dtype
         self.loss = torch.compile(model.loss) if compiled else model.loss
 
     def step(self):
-        loss = self.loss(self.tokens, self.targets)
+        device, narrow = self.tokens.device.type, self.dtype != torch.float32
+        with torch.autocast(device, self.dtype if narrow else None, enabled=narrow, cache_enabled=False):
+            loss = self.loss(self.tokens, self.targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -187,7 +214,8 @@ class Trainer:
 def prepare_lm(workload, form, parameters, inputs):
     residual = "plain" if workload == "lm-train-plain" else ("expert" if form == "expert" else "paper")
     model = LanguageModel({name: torch.tensor(value) for name, value in parameters.items()}, residual)
-    trainer = Trainer(model, inputs, compiled=form != "eager")
+    tokens, targets = torch.tensor(inputs["tokens"]), torch.tensor(inputs["targets"])
+    trainer = Trainer(model, tokens, targets, compiled=form != "eager")
     steps = range(workloads.CHECKED_STEPS + 1)
     return trainer.step, lambda: {"output/losses": torch.stack([trainer.step() for _ in steps]).numpy()}
 

@@ -28,7 +28,9 @@ public enum Pipelines {
 
   /// Turns a program into kernels.
   public static let lowering: [Pass] = [
-    .lowerToKernels
+    .lowerToKernels,
+    // What ops build by hand joins its neighbours, now that all are kernels.
+    .fuseLaunches,
   ]
 
   /// The whole way to a backend.

@@ -36,7 +36,7 @@ extension LoweredProgram {
     let kept = Set(plan.parameters + plan.results).reduce(0) { $0 + $1.bytes }
     let step = plan.largestStep
     var message = "@\(source.name) wants \(Self.text(wanted)) of memory on \(queue.deviceName), and \(reason): "
-    message += "\(Self.text(kept)) are parameters and results"
+    message += "\(Self.text(kept)) are parameters and results, \(Self.text(wanted - scratchOffset)) are for products and copies"
     if let step { message += ", the largest launch, @\(plan.steps[step].kernel), works on \(Self.text(plan.steps[step].bytes))" }
     throw Diagnostic(message, at: step.map { plan.steps[$0].location } ?? .unknown)
   }

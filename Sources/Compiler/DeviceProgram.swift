@@ -41,6 +41,8 @@ public final class DeviceProgram: LoweredExecutable {
     waitsAfterLaunches = options.checksLaunches
     let clock = ContinuousClock()
     let start = clock.now
+    var limits = limits
+    limits.allowsTF32 = limits.allowsTF32 || options.precision == .tf32
     queue = try make(program.mapped(within: limits))
     codeSeconds = (clock.now - start).inSeconds
     stepKernels = program.stepKernels
@@ -60,12 +62,11 @@ public final class DeviceProgram: LoweredExecutable {
     try? queue.synchronize()
   }
 
-  /// A program on a GPU, this machine's first if none is named.
+  /// A program on this machine's GPU.
   public convenience init(
-    onGPU module: Module, entry: String, device named: CUDADevice? = nil, options: CompileOptions = CompileOptions()
+    onGPU module: Module, entry: String, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
-    let device: CUDADevice
-    if let named { device = named } else { device = try CUDADevice.standard() }
+    let device = try CUDADevice.standard()
     let limits = ThreadLimits(of: device)
     try self.init(module, entry: entry, options: options, within: limits) { kernels throws(Diagnostic) in
       try GPUQueue(kernels, on: device, cacheDirectory: options.cacheDirectory)
@@ -104,7 +105,8 @@ public final class DeviceProgram: LoweredExecutable {
     for (number, step) in program.plan.steps.enumerated() {
       do throws(Diagnostic) {
         try copy(step.copies)
-        try queue.launch(stepKernels[number], step.buffers.map(address), scratch: memory.address + UInt64(program.scratchOffset))
+        let scratch = memory.address + UInt64(program.scratchOffset)
+        try queue.launch(stepKernels[number], step.buffers.map(address), scratch: scratch)
         try afterEach()
       } catch {
         throw program.located(error, at: number, on: queue)

@@ -2,17 +2,20 @@ import IR
 import Passes
 import Rewriting
 
-/// What products of matrices are computed in.
+/// What products of matrices are computed in, and rows are kept in between kernels.
 public enum Precision: String, CaseIterable, Sendable {
   /// Everything in f32.
   case f32
-  /// Factors are rounded to bf16 and sums are f32; parameters, norms, coefficients, routers and losses stay f32.
+  /// As f32, but a GPU's tensor cores may round the factors of products to the 10 bits of tf32.
+  case tf32
+  /// Factors, and rows that pass from kernel to kernel, are rounded to bf16 and sums are f32; parameters, norms,
+  /// coefficients, routers and losses stay f32.
   case bf16
 
   /// The whole way to a backend.
-  var passes: [Pass] {
+  public var passes: [Pass] {
     switch self {
-    case .f32: Pipelines.all
+    case .f32, .tf32: Pipelines.all
     case .bf16: Pipelines.allInBF16
     }
   }

@@ -89,6 +89,8 @@ struct SourceOptions: ParsableArguments {
 struct PassOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Passes to run instead of the usual ones, by name.", valueName: "pass,…"))
   var passPipeline: String?
+  @Option(help: "The usual passes for f32, or for bf16 in products and in memory.")
+  var precision: Precision = .f32
   @Option(help: ArgumentHelp("An optional pass to leave out. Repeatable.", valueName: "pass"))
   var without: [String] = []
   @Option(help: ArgumentHelp("Rewrites allowed in all passes together.", valueName: "n"))
@@ -106,7 +108,7 @@ struct PassOptions: ParsableArguments {
 
   var passes: [Pass] {
     get throws {
-      let chosen = try passPipeline.map { try Pipeline.parse($0, known: Pipelines.known) } ?? Pipelines.all
+      let chosen = try passPipeline.map { try Pipeline.parse($0, known: Pipelines.known) } ?? precision.passes
       let left = try Set(without.map { try Pipeline.pass(named: $0, known: Pipelines.known) }.map(\.name))
       if let required = chosen.first(where: { left.contains($0.name) && $0.isRequired }), passPipeline == nil {
         throw Diagnostic("the pass '\(required.name)' cannot be left out")
@@ -152,3 +154,5 @@ struct PassOptions: ParsableArguments {
     return observers
   }
 }
+
+extension Precision: ExpressibleByArgument {}

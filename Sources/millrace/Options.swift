@@ -10,8 +10,9 @@ struct MachineOptions: ParsableArguments {
   var threads: Int?
   @Option(
     help: """
-      What products of matrices are computed in: f32, or bf16 with sums in f32. Parameters, norms, coefficients, routers \
-      and losses are f32.
+      What products of matrices are computed in, and rows are kept in between kernels: f32; tf32, which \
+      lets a GPU round factors to 10 bits; or bf16 with sums in f32. Parameters, norms, coefficients, routers and losses \
+      are f32.
       """)
   var precision: Precision = .f32
 

@@ -45,6 +45,9 @@ import Training
   var outputs: String?
   @Flag(help: "Shrink every workload to a size that any device does in a moment: to try it, not to measure it.")
   var small = false
+  @Flag(
+    name: .customLong("print-ir"), help: "Print the programs of workloads as ir-dump reads them, and measure nothing.")
+  var printIR = false
   @Flag(help: "Print the kernels that take the most time.")
   var profile = false
   @Flag(inversion: .prefixedNo, help: "Measure what the machine can do.")
@@ -70,10 +73,14 @@ import Training
   }
 
   func run() throws {
+    let size: Workload.Size = small ? .small : .whole
+    if printIR {
+      for workload in chosen { print(try workload.program(size).function.text(), terminator: "") }
+      return
+    }
     let threads = threads ?? ThreadPool.defaultThreads
     let bench = Bench(
-      device: device, threads: threads, repetitions: repetitions, seconds: seconds, profiles: profile,
-      size: small ? .small : .whole)
+      device: device, threads: threads, repetitions: repetitions, seconds: seconds, profiles: profile, size: size)
     try device.checkAvailable()
     let limits = machine ? try MachineLimits(of: device, precisions: Set(chosen.map(\.precision)), threads: threads) : nil
     var report = Report(device: device, threads: threads, limits: limits)

@@ -68,8 +68,9 @@ import Testing
   }
 
   @Test("large tensors pass through a small ring unharmed")
-  func transfers() throws {
-    let queue = try EmulatedQueue([])
+  func transfers() throws { try Self.checkTransfers(on: EmulatedQueue([])) }
+
+  static func checkTransfers(on queue: any DeviceQueue) throws {
     let room = Transfers.stagingBytes(largest: 1 << 20, limit: 1000)
     let staging = try queue.allocate(bytes: room)
     let transfers = try Transfers(queue, staging: staging.address, bytes: room)

@@ -1,9 +1,11 @@
 import CUDABackend
 import Compiler
+import Foundation
 import IR
 import Ops
 import Passes
 import Runtime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -27,7 +29,9 @@ import Testing
   /// Runs three steps, giving each its input as a trainer does: while the step before may still be running.
   static func steps(_ program: some Executable, seed: UInt64) throws -> [[UInt8]] {
     let types = program.function.parameters.map { program.function.type(of: $0) }
-    for (number, type) in types.enumerated() { try program.write(HostTensor.random(type, seed: seed + UInt64(number)), to: number) }
+    for (number, type) in types.enumerated() {
+      try program.write(HostTensor.random(type, seed: seed + UInt64(number)), to: number)
+    }
     var found: [[UInt8]] = []
     for step in 0..<3 {
       try program.run()
@@ -83,10 +87,13 @@ import Testing
     }
   }
 
-  @Test("products are the library's, and right", arguments: [false, true])
-  func products(early: Bool) throws {
+  @Test(
+    "products are the library's, or our own where it does not take one, and right",
+    arguments: [(false, "none"), (true, "none"), (false, "algorithm:1")])
+  func products(early: Bool, fault: String) throws {
     let fake = try FakeCUDA()
     fake.copy(early: early)
+    fake.fail(fault)
     let program = try Self.program(Self.product, on: fake)
     let truth = try compile(DeviceProgramTests.module(Self.product), entry: "step", for: .interpreter)
     for (found, wanted) in zip(try Self.steps(program, seed: 4), try Self.steps(truth, seed: 4)) {
@@ -98,7 +105,14 @@ import Testing
       }
       #expect(difference < 1e-4)
     }
-    #expect(fake.count("products") == 4)
+    #expect(fake.count("products") == (fault == "none" ? 4 : 2))
+  }
+
+  @Test("large tensors pass through a small ring unharmed", arguments: [false, true])
+  func ring(early: Bool) throws {
+    let fake = try FakeCUDA()
+    fake.copy(early: early)
+    try DeviceProgramTests.checkTransfers(on: GPUQueue([], on: fake.device()))
   }
 
   @Test("all memory of the device is planned, the products' too, and held to the limit")
@@ -177,93 +191,6 @@ import Testing
     #expect(try Self.steps(wrong, seed: 3) != Self.steps(right, seed: 3))
   }
 
-  /// The error of `body`.
-  private func failure(_ body: () throws -> Void) throws -> Diagnostic {
-    do { try body() } catch let error as Diagnostic { return error }
-    throw Diagnostic("nothing failed")
-  }
-
-  @Test("memory that is not there, a refused launch and one that fails are told with their place")
-  func firstFaults() throws {
-    for fault in ["allocation:1", "host_allocation:1", "host_allocation:2"] {
-      let fake = try FakeCUDA()
-      fake.fail(fault)
-      let error = try failure { _ = try Self.program(DeviceProgramTests.step, on: fake) }
-      #expect(error.message.contains(" of @step on Fake GPU: CUDA cannot allocate ") && error.location.isKnown)
-      #expect(error.message.hasSuffix(": out of memory"))
-      // The device goes on.
-      try Self.program(DeviceProgramTests.step, on: fake).run()
-    }
-    for (fault, why) in ["launch:1": "too many resources requested for launch", "kernel:1": "an illegal memory access was encountered"] {
-      let fake = try FakeCUDA()
-      let program = try Self.program(DeviceProgramTests.step, on: fake)
-      fake.fail(fault)
-      let error = try failure { try program.run() }
-      #expect(error.message.hasPrefix("@\(program.program.plan.steps[0].kernel) of @step on Fake GPU: "))
-      #expect(error.message.hasSuffix(why))
-      #expect(error.location == program.program.plan.steps[0].location && error.location.isKnown)
-    }
-  }
-
-  @Test("a fault in a later run is told with the run, or with its launch if every launch is checked; then all fails")
-  func laterFaults() throws {
-    let fake = try FakeCUDA()
-    let program = try Self.program(DeviceProgramTests.step, on: fake)
-    for _ in 0..<2 { try program.run() }
-    fake.fail("replay:1")
-    let error = try failure {
-      try program.run()
-      _ = try program.result(1)
-    }
-    #expect(error.message.hasPrefix("in run 3 of @step on Fake GPU: CUDA cannot "))
-    #expect(error.message.hasSuffix("with --check-launches the launch at fault is named"))
-    #expect(throws: Diagnostic.self) { try program.run() }
-    #expect(throws: Diagnostic.self) { _ = try Self.program(DeviceProgramTests.step, on: fake) }
-
-    let other = try FakeCUDA()
-    let checked = try Self.program(DeviceProgramTests.step, on: other, checks: true)
-    for _ in 0..<2 { try checked.run() }
-    other.fail("kernel:1")
-    let located = try failure { try checked.run() }
-    #expect(located.message.hasPrefix("@\(checked.program.plan.steps[0].kernel) of @step on Fake GPU: "))
-
-    let third = try FakeCUDA()
-    let lost = try Self.program(DeviceProgramTests.step, on: third)
-    for _ in 0..<2 { try lost.run() }
-    third.fail("call:1")
-    #expect(try failure { try lost.run() }.message.hasSuffix("unknown error; with --check-launches the launch at fault is named"))
-  }
-
-  @Test("what must not happen in a capture is an error, and the stream is of use afterwards")
-  func captures() throws {
-    let fake = try FakeCUDA()
-    let device = try fake.device()
-    let stream = try CUDAStream(on: device)
-    let memory = try CUDAMemory(bytes: 64, on: device)
-    let event = try CUDAEvent(on: device)
-    let host = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 8)
-    defer { host.deallocate() }
-    let unsupported = "operation not permitted when stream is capturing"
-    let forbidden: [(String, () throws(Diagnostic) -> Void)] = [
-      (unsupported, { () throws(Diagnostic) in try stream.synchronize() }),
-      (unsupported, { () throws(Diagnostic) in _ = try CUDAMemory(bytes: 64, on: device) }),
-      (unsupported, { () throws(Diagnostic) in try stream.copy(from: UnsafeRawBufferPointer(host), to: memory.address) }),
-      ("dependency created on uncaptured work in another stream", { () throws(Diagnostic) in try stream.wait(for: event) }),
-    ]
-    for (why, body) in forbidden {
-      let error = try failure { _ = try stream.capture(body) }
-      #expect(error.message.hasSuffix(why))
-      try stream.fill(memory, with: 1)
-      try stream.synchronize()
-    }
-    let graph = try stream.capture { () throws(Diagnostic) in try stream.fill(memory, with: 7) }
-    for byte: UInt8 in [1, 7] {
-      try stream.copy(from: memory.address, to: host)
-      #expect(host.allSatisfy { $0 == byte })
-      try graph.launch(on: stream)
-    }
-  }
-
   @Test("samples run on the driver as the interpreter runs them", arguments: [false, true])
   func samples(hasProducts: Bool) throws {
     let fake = try FakeCUDA(hasProducts: hasProducts)
@@ -283,6 +210,32 @@ import Testing
     #expect((fake.count("products") > 0) == hasProducts)
   }
 
+  @Test("a profile has every launch, with its time")
+  func profile() throws {
+    let fake = try FakeCUDA()
+    let program = try Self.program(Self.product, on: fake)
+    let times = try program.profile()
+    #expect(times.map(\.kernel) == program.program.plan.steps.map(\.kernel))
+    #expect(times.allSatisfy { $0.seconds >= 0 } && times.contains { $0.seconds > 0 })
+  }
+
+  @Test("a program runs on whatever thread calls")
+  func threads() throws {
+    let fake = try FakeCUDA()
+    let outcome = Mutex<Result<[[UInt8]], any Error>?>(nil)
+    let (module, seed) = (try DeviceProgramTests.module(), UInt64(3))
+    let emulated = try Self.steps(DeviceProgram(emulated: module, entry: "step", options: Self.options()), seed: seed)
+    for _ in 0..<2 {
+      let thread = Thread {
+        let found = Result { try Self.steps(Self.program(DeviceProgramTests.step, on: fake), seed: seed) }
+        outcome.withLock { $0 = found }
+      }
+      thread.start()
+      while !thread.isFinished { usleep(1000) }
+      #expect(try outcome.withLock { $0 }?.get() == emulated)
+    }
+  }
+
   @Test("code that was compiled once is found, for this NVRTC and this driver")
   func cache() throws {
     let first = try FakeCUDA()
@@ -291,45 +244,4 @@ import Testing
     try Self.program(DeviceProgramTests.step, on: second).run()
     #expect(second.count("compiled") == 0)
   }
-}
-
-/// A GPU's queue whose marks do not hold a lane that they should hold.
-private final class CarelessQueue: DeviceQueue {
-  private let queue: GPUQueue
-  private let lane: DeviceLane
-
-  init(_ queue: GPUQueue, holdsNot lane: DeviceLane) { (self.queue, self.lane) = (queue, lane) }
-
-  var deviceName: String { queue.deviceName }
-  var scratchBytes: Int { queue.scratchBytes }
-  func freeBytes() throws(Diagnostic) -> Int? { try queue.freeBytes() }
-  func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory { try queue.allocate(bytes: bytes) }
-  func allocateHost(bytes: Int) throws(Diagnostic) -> DeviceHostMemory { try queue.allocateHost(bytes: bytes) }
-  func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic) { try queue.copy(from: host, to: address) }
-  func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
-    try queue.copy(from: address, to: host)
-  }
-  func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
-    try queue.copy(from: source, to: target, bytes: bytes)
-  }
-  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
-    try queue.launch(number, addresses, scratch: scratch)
-  }
-  func synchronize() throws(Diagnostic) { try queue.synchronize() }
-  func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork { try queue.record(body) }
-  func makeMark() throws(Diagnostic) -> any QueueMark { CarelessMark(try queue.makeMark(), holdsNot: lane) }
-}
-
-private final class CarelessMark: QueueMark {
-  private let mark: any QueueMark
-  private let lane: DeviceLane
-
-  init(_ mark: any QueueMark, holdsNot lane: DeviceLane) { (self.mark, self.lane) = (mark, lane) }
-
-  func set(in lane: DeviceLane) throws(Diagnostic) { try mark.set(in: lane) }
-  func hold(_ lane: DeviceLane) throws(Diagnostic) {
-    if lane != self.lane { try mark.hold(lane) }
-  }
-  func wait() throws(Diagnostic) { try mark.wait() }
-  func seconds(since start: any QueueMark) throws(Diagnostic) -> Double { try mark.seconds(since: start) }
 }

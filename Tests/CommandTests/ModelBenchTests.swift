@@ -3,6 +3,7 @@ import DSL
 import Foundation
 import IR
 import Ops
+import Passes
 import Runtime
 import Testing
 
@@ -49,6 +50,23 @@ import Testing
         #expect(difference < share * size, "\(device) \(entry.name)")
       }
     }
+  }
+
+  @Test(
+    "what is fused at a GPU's sizes: launches, and bytes moved for each that must be",
+    arguments: [
+      ("hc-boundary", 2, 1.01), ("hc-boundary-grad", 2, 1.07), ("bag-forward", 1, 1.01), ("pkm-lookup", 3, 4.5),
+      ("experts-even", 1, 1.01),
+    ])
+  func fusion(name: String, launches: Int, moved: Double) throws {
+    let workload = try #require(Workload.all.first { $0.name == name })
+    let program = try workload.program(.whole)
+    var options = CompileOptions()
+    options.precision = workload.precision
+    let lowered = try lower(Module(functions: [program.function]), entry: program.function.name, options: options)
+    #expect(lowered.plan.steps.count <= launches)
+    let bytes = Double(lowered.module.cost(of: lowered.function).bytes)
+    #expect(bytes <= moved * Double(program.leastBytes), "\(bytes / Double(program.leastBytes))")
   }
 
   @Test("made-up values are the same every time, and ids stand in their table")

@@ -5,8 +5,8 @@ import Runtime
 
 /// A GPU that is this processor: NVIDIA's driver, its compiler and its library of products, made of the C++ in `FakeCUDA`.
 ///
-/// Everything above the driver is the real thing. What the fake is strict about stands in `FakeCUDA/device.h`. Each value is
-/// a device of its own, in a folder of its own, with its counts and its faults.
+/// Everything above the driver is the real thing. What the fake is strict about stands in `FakeCUDA/device.h`. Each value
+/// is a device of its own, in a folder of its own, with its counts and its faults.
 package final class FakeCUDA: @unchecked Sendable {
   /// Where the libraries stand.
   package let folder: String
@@ -28,7 +28,8 @@ package final class FakeCUDA: @unchecked Sendable {
 
   /// What shells set before a command that shall find the fake.
   package func environment(_ more: [String: String] = [:]) -> String {
-    var variables = ["CUDA_DRIVER_PATH": folder, "NVRTC_PATH": folder, "CUBLASLT_PATH": folder, "MILLRACE_CACHE": FakeCUDA.cache]
+    var variables = ["MILLRACE_CACHE": FakeCUDA.cache]
+    for library in ["CUDA_DRIVER_PATH", "NVRTC_PATH", "CUBLASLT_PATH"] { variables[library] = folder }
     variables.merge(more) { $1 }
     return "export " + variables.map { "\($0)='\($1)'" }.sorted().joined(separator: " ") + ";"
   }
@@ -73,7 +74,8 @@ package final class FakeCUDA: @unchecked Sendable {
     }
   }
 
-  private static let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FakeCUDA")
+  private static let sources =
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("FakeCUDA")
 
   /// The folder of what was built of these sources; any command runs on it whose environment names it.
   private static let built: String = {
@@ -102,7 +104,9 @@ package final class FakeCUDA: @unchecked Sendable {
     process.waitUntilExit()
     guard process.terminationStatus == 0 else { throw Diagnostic("'\(command)' does not compile the fake driver") }
     // Another process may have been faster.
-    guard rename(unfinished, built) == 0 || files.fileExists(atPath: built) else { throw Diagnostic("cannot write \(built)") }
+    guard rename(unfinished, built) == 0 || files.fileExists(atPath: built) else {
+      throw Diagnostic("cannot write \(built)")
+    }
   }
 
   private static let command =

@@ -13,6 +13,7 @@ public final class Transfers {
   private let staging: UInt64
   private let uploads: TransferRing
   private let downloads: TransferRing
+  /// Stands behind the last upload, and behind all work: each is set anew whenever it is to hold a lane.
   private let arrived: any QueueMark
   private let now: any QueueMark
 
@@ -120,9 +121,9 @@ private final class TransferRing {
 
   /// The piece is in use until `lane` has done all that is in it now.
   func mark(_ piece: Range<Int>, in lane: DeviceLane) throws(Diagnostic) {
-    let mark = spare.removeLast()
+    guard let mark = spare.last else { preconditionFailure("a piece that was taken has a mark") }
     try mark.set(in: lane)
-    pending.append((piece, mark))
+    pending.append((piece, spare.removeLast()))
   }
 
   func wait(for piece: Range<Int>) throws(Diagnostic) {

@@ -70,7 +70,9 @@ struct CUDA: Sendable {
   init(from places: LibraryPlaces) throws(Diagnostic) {
     let names = ["libcuda.so.1", "libcuda.so"]
     guard let library = places.load(names, given: "CUDA_DRIVER_PATH", prefix: "libcuda.so") else {
-      throw Diagnostic("no CUDA driver is found: libcuda.so.1, which comes with NVIDIA's display driver, does not load")
+      throw Diagnostic(
+        "no CUDA driver is found: libcuda.so.1, which comes with NVIDIA's display driver, does not load; "
+          + "CUDA_DRIVER_PATH names one that stands elsewhere")
     }
     func find<F>(_ name: String, as type: F.Type = F.self) throws(Diagnostic) -> F {
       guard let function = library.function(name, as: type) else {

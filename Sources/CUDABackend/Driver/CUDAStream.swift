@@ -107,6 +107,7 @@ public final class CUDAEvent: @unchecked Sendable {
 
   /// Seconds of the GPU from one event to another; both have happened.
   public func seconds(since start: CUDAEvent) throws(Diagnostic) -> Double {
+    try device.makeCurrent()
     var milliseconds: Float = 0
     try device.driver.check(device.driver.eventMilliseconds(&milliseconds, start.handle, handle), "tell a time")
     return Double(milliseconds) / 1000

@@ -15,7 +15,7 @@ public final class GPUQueue: DeviceQueue {
   ) throws(Diagnostic) {
     self.device = device
     self.kernels = try CUDAKernels(kernels, on: device, cacheDirectory: cacheDirectory)
-    streams = Streams(work: try CUDAStream(on: device), uploads: try CUDAStream(on: device), downloads: try CUDAStream(on: device))
+    streams = try Streams(work: CUDAStream(on: device), uploads: CUDAStream(on: device), downloads: CUDAStream(on: device))
   }
 
   public var deviceName: String { device.name }

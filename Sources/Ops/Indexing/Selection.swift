@@ -5,7 +5,8 @@ import IR
 /// Of random elements about `k·log(n / k)` of n would be put in, each by moving what it beats in vectors. Where lines are
 /// long, most elements are kept away by a bound: the line is cut into at least 2k groups, and the `k`th largest of their
 /// maxima is no larger than the `k`th largest element. Maxima and comparison with the bound are vectors; of 1024 random
-/// elements and `k` = 32 about 43 remain.
+/// elements and `k` = 32 about 43 remain. So few are kept that many lines have room next to each other on a GPU; a line
+/// with more of them, of equal elements for one, is gone through as it is.
 struct Selection {
   private let k: Int
   private let extent: Int
@@ -42,19 +43,17 @@ struct Selection {
     b.stage(below: lines) { line in
       let start = line * extent
       let all = Elements(element: { b.load(source, start + $0) }, place: number, count: nil)
-      var statements: [Statement] = []
-      var elements = all
-      if let bound {
-        let (collect, count) = bound.collect(from: all.element, places: all.place)
-        statements = collect
-        elements = Elements(
-          element: { b.load(bound.candidates, $0) }, place: { b.load(bound.candidatePlaces, $0) },
-          count: Position(count))
-      }
       let write = b.lanes(below: k) { rank in
         [.store(values, line * k + rank, b.load(kept, rank)), .store(indices, line * k + rank, b.load(places, rank).wide)]
       }
-      return statements + [order(elements), bound == nil ? improveByBlocks(elements) : improve(elements), write]
+      let plainly = [order(all), improveByBlocks(all)]
+      guard let bound else { return plainly + [write] }
+      let (collect, count) = bound.collect(from: all.element, places: all.place)
+      let candidates = Elements(
+        element: { b.load(bound.candidates, $0) }, place: { b.load(bound.candidatePlaces, $0) }, count: Position(count))
+      let briefly = [order(candidates), improve(candidates, below: bound.capacity)]
+      let fits = Scalar.compare(.lessOrEqual, .variable(count), .int(bound.capacity))
+      return collect + [.conditional(fits, briefly), .conditional(.unary(.not, fits), plainly), write]
     }
   }
 
@@ -94,8 +93,8 @@ struct Selection {
   }
 
   /// Puts in what else beats the last one kept, element by element.
-  private func improve(_ elements: Elements) -> Statement {
-    b.loop(below: extent - k, limit: elements.count.map { $0 + -k }) { step in
+  private func improve(_ elements: Elements, below capacity: Int) -> Statement {
+    b.loop(below: capacity - k, limit: elements.count.map { $0 + -k }) { step in
       let (define, element) = b.define(elements.element(step + k))
       return [define, .conditional(beatsLast(element), insert(.variable(element), elements.place(step + k)))]
     }
@@ -150,6 +149,8 @@ private struct Bound {
   /// The largest of each group, and how many of them are no smaller.
   private let maxima, reached: BufferID
   private let extent, k, groups: Int
+  /// The most candidates that are kept. Where a line has more, they are no help.
+  let capacity: Int
   private let b: KernelBuilder
   private let type: ScalarType
 
@@ -162,14 +163,15 @@ private struct Bound {
     self.groups = groups
     self.b = b
     self.type = type
-    // One more than can be: each is written before it is known to count.
-    candidates = b.buffer("candidates", type.dtype, extent + 1, .local)
-    candidatePlaces = b.buffer("candidate_places", placeType.dtype, extent + 1, .local)
+    capacity = pieces(of: 4 * k, by: 16) * 16
+    // One more than count: each is written before it is known to be a candidate.
+    candidates = b.buffer("candidates", type.dtype, capacity + 1, .local)
+    candidatePlaces = b.buffer("candidate_places", placeType.dtype, capacity + 1, .local)
     maxima = b.buffer("maxima", type.dtype, groups, .local)
     reached = b.buffer("reached", .i32, groups, .local)
   }
 
-  /// - Returns: the statements, and how many candidates there are: at least `k`.
+  /// - Returns: the statements, and how many candidates there are: at least `k`. Those beyond `capacity` are not kept.
   func collect(
     from element: (Position) -> Scalar, places: (Position) -> Scalar
   ) -> (statements: [Statement], count: Variable) {
@@ -208,9 +210,10 @@ private struct Bound {
       let scan = b.lanes(below: block, limit: limit) { [.accumulate(largest, .maximum, element(first + $0))] }
       let append = b.loop(below: block, limit: limit) { step in
         let (define, own) = b.define(element(first + step))
+        let (findSlot, slot) = b.define(.binary(.minimum, .variable(count), .int(capacity)))
         return [
-          define, .store(candidates, Position(count), .variable(own)),
-          .store(candidatePlaces, Position(count), places(first + step)),
+          define, findSlot, .store(candidates, Position(slot), .variable(own)),
+          .store(candidatePlaces, Position(slot), places(first + step)),
           .accumulate(count, .sum, .select(reaches(own), .int(1), .int(0))),
         ]
       }

@@ -34,9 +34,14 @@ final class Validation {
     let count = max(1, min(batches, there))
     var sum = 0.0
     var counts = MemoryCounts()
-    for number in 0..<count {
+    func write(_ number: Int) throws(Diagnostic) {
       try executable.write(source.validationBatch(number * there / count), as: ValueNames.input)
+    }
+    try write(0)
+    for number in 0..<count {
       try executable.run()
+      // A device of its own is still busy: meanwhile the next batch is made and goes there.
+      if number + 1 < count { try write(number + 1) }
       sum += try executable.result(loss).doubles[0]
       try counts.add(executable)
     }

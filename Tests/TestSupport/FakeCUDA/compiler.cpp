@@ -113,7 +113,7 @@ EXPORTED nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const c
   program->code = contents(library);
   for (const std::string& file : {source, library, log}) unlink(file.c_str());
   rmdir(scratch);
-  std::lock_guard<std::recursive_mutex> guard(device().lock);
+  LOCK;
   device().counted("compiled");
   return isCompiled ? NVRTC_SUCCESS : NVRTC_ERROR_COMPILATION;
 }

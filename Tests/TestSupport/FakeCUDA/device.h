@@ -59,7 +59,8 @@ struct Graph { std::vector<Task> tasks; };
 struct Kernel {
   const char* name;
   int parameters, threads;
-  int (*launch)(void** pointers, long long grid, int block, long long sharedBytes, unsigned order, char* message, long long room);
+  /// Pointers, blocks, threads of each, shared bytes, order of threads, message and its room; 0 if all is well.
+  int (*launch)(void**, long long, int, long long, unsigned, char*, long long);
 };
 struct Module {
   void* handle = nullptr;
@@ -90,7 +91,7 @@ struct Device {
 
   std::map<std::string, long long> counts;
   /// Kind and number of what shall fail: `allocation`, `host_allocation`, `launch` (it is refused), `kernel` and `replay`
-  /// (they fail when it is their turn), `call` (the device is lost).
+  /// (they fail when it is their turn), `algorithm` (a product is not supported), `call` (the device is lost).
   std::string fault;
   long long faultAt = 0;
 
@@ -100,6 +101,8 @@ struct Device {
   bool counted(const char* what);
   void setFault(const std::string& text);
 
+  /// Whether nobody wrote right before or behind some memory.
+  static bool hasGuards(uint64_t at, size_t bytes);
   static bool lies(const std::map<uint64_t, size_t>& areas, uint64_t at, size_t bytes);
   bool isMemory(uint64_t at, size_t bytes) const { return lies(memory, at, bytes); }
   bool isHost(const void* at, size_t bytes) const { return lies(hostMemory, (uint64_t)at, bytes); }
@@ -121,6 +124,21 @@ Device& device();
 CUresult ready();
 /// The stream of a handle; `nullptr` where it is none.
 Stream* stream(CUstream handle);
+/// The same for work: the legacy stream waits for everything, and is not for us.
+CUresult streamOf(CUstream handle, Stream*& result);
+/// Bytes of shared memory that a block may ask for.
+static const int mostShared = 227 << 10;
 double now();
 
 }  // namespace fake
+
+#define LOCK std::lock_guard<std::recursive_mutex> guard(fake::device().lock)
+/// How nearly every call begins.
+#define BEGIN \
+  LOCK;       \
+  if (const CUresult code = fake::ready()) return code
+/// How a call begins that puts work into a stream, `in`.
+#define BEGIN_IN(handle)      \
+  BEGIN;                      \
+  fake::Stream* in = nullptr; \
+  if (const CUresult code = fake::streamOf(handle, in)) return code

@@ -15,7 +15,9 @@ struct Matrix {
 
   int64_t elementBytes() const { return type == CUDA_R_32F ? 4 : 2; }
   /// Bytes from the first element to the end of the last.
-  size_t bytes() const { return (size_t)((batch - 1) * stride + (columns - 1) * leading + rows) * (size_t)elementBytes(); }
+  size_t bytes() const {
+    return (size_t)(((batch - 1) * stride + (columns - 1) * leading + rows) * elementBytes());
+  }
   bool isValid() const { return rows > 0 && columns > 0 && leading >= rows && batch > 0; }
 };
 struct Product {
@@ -102,19 +104,21 @@ static cublasStatus_t check(const Product& p, const Matrix& a, const Matrix& b, 
   if (c.rows != d.rows || c.columns != d.columns || c.type != d.type) return CUBLAS_STATUS_INVALID_VALUE;
   if (a.batch != d.batch || b.batch != d.batch || c.batch != d.batch) return CUBLAS_STATUS_INVALID_VALUE;
   if (a.type != b.type || p.scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-  if (a.type == CUDA_R_32F ? d.type != CUDA_R_32F : d.type != a.type && d.type != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (d.type != CUDA_R_32F && d.type != a.type) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (p.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && a.type != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
   return CUBLAS_STATUS_SUCCESS;
 }
 
 /// op(matrix) of one product of a batch, its lines of `count` terms one after the other.
 static std::vector<float> lines(
-    const Product& p, const Matrix& matrix, const char* at, int64_t number, bool isAlongColumns, int64_t lines, int64_t count) {
+    const Product& p, const Matrix& matrix, const char* at, int64_t number, bool isAlongColumns, int64_t lines,
+    int64_t count) {
   std::vector<float> result;
   result.reserve((size_t)(lines * count));
   for (int64_t line = 0; line < lines; line++)
     for (int64_t term = 0; term < count; term++) {
-      const int64_t place = number * matrix.stride + (isAlongColumns ? term + line * matrix.leading : line + term * matrix.leading);
+      const int64_t row = isAlongColumns ? term : line, column = isAlongColumns ? line : term;
+      const int64_t place = number * matrix.stride + row + column * matrix.leading;
       result.push_back(rounded(load(at + place * matrix.elementBytes(), matrix.type), p));
     }
   return result;
@@ -150,7 +154,7 @@ using namespace fake;
 
 EXPORTED size_t cublasLtGetVersion() { return 990000; }
 EXPORTED cublasStatus_t cublasLtCreate(cublasLtHandle_t* result) {
-  std::lock_guard<std::recursive_mutex> guard(device().lock);
+  LOCK;
   if (ready() != CUDA_SUCCESS) return CUBLAS_STATUS_NOT_INITIALIZED;
   *result = (cublasLtHandle_t) new int(0);
   return CUBLAS_STATUS_SUCCESS;
@@ -160,7 +164,8 @@ EXPORTED cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
-EXPORTED cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* result, cublasComputeType_t compute, cudaDataType_t scale) {
+EXPORTED cublasStatus_t cublasLtMatmulDescCreate(
+    cublasLtMatmulDesc_t* result, cublasComputeType_t compute, cudaDataType_t scale) {
   if (compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32) return CUBLAS_STATUS_INVALID_VALUE;
   *result = (cublasLtMatmulDesc_t) new Product{(int)compute, (int)scale};
   return CUBLAS_STATUS_SUCCESS;
@@ -228,11 +233,14 @@ EXPORTED cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
   const Preference& preferred = *(Preference*)preference;
   *count = 0;
   if (const cublasStatus_t status = check(p, *(Matrix*)a, *(Matrix*)b, *(Matrix*)c, *(Matrix*)d)) return status;
+  LOCK;
+  if (device().counted("algorithm")) return CUBLAS_STATUS_NOT_SUPPORTED;
   const Matrix& left = *(Matrix*)a;
   const Matrix& into = *(Matrix*)d;
   Algorithm algorithm = {magic, into.rows, into.columns, columnsOf(left, p.transposesA), 0, {}};
   // Parts of sums are added up in the workspace, if that is allowed and there is one.
-  if (preferred.reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) algorithm.workspace = std::min<uint64_t>(preferred.workspace, 1 << 20);
+  if (preferred.reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
+    algorithm.workspace = std::min<uint64_t>(preferred.workspace, 1 << 20);
   memcpy(algorithm.alignment, preferred.alignment, sizeof algorithm.alignment);
   results[0] = {};
   memcpy(&results[0].algo, &algorithm, sizeof algorithm);
@@ -244,10 +252,11 @@ EXPORTED cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
 }
 
 EXPORTED cublasStatus_t cublasLtMatmul(
-    cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void* alpha, const void* atA, cublasLtMatrixLayout_t layoutA,
-    const void* atB, cublasLtMatrixLayout_t layoutB, const void* beta, const void* atC, cublasLtMatrixLayout_t layoutC, void* atD,
-    cublasLtMatrixLayout_t layoutD, const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspaceBytes, cudaStream_t in) {
-  std::lock_guard<std::recursive_mutex> guard(device().lock);
+    cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void* alpha, const void* atA,
+    cublasLtMatrixLayout_t layoutA, const void* atB, cublasLtMatrixLayout_t layoutB, const void* beta, const void* atC,
+    cublasLtMatrixLayout_t layoutC, void* atD, cublasLtMatrixLayout_t layoutD, const cublasLtMatmulAlgo_t* algo,
+    void* workspace, size_t workspaceBytes, cudaStream_t in) {
+  LOCK;
   if (!handle || ready() != CUDA_SUCCESS) return CUBLAS_STATUS_NOT_INITIALIZED;
   Stream* const stream = fake::stream((CUstream)in);
   if (!stream || !alpha || !beta || !algo) return CUBLAS_STATUS_INVALID_VALUE;

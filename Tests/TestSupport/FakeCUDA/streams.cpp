@@ -93,9 +93,6 @@ CUresult Device::forbidden() {
 
 using namespace fake;
 
-#define BEGIN                                             \
-  std::lock_guard<std::recursive_mutex> guard(device().lock); \
-  if (const CUresult code = ready()) return code
 #define STREAM(name, handle)               \
   Stream* const name = fake::stream(handle); \
   if (!name) return CUDA_ERROR_INVALID_HANDLE

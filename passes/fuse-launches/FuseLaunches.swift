@@ -1,0 +1,162 @@
+import IR
+import Ops
+import Rewriting
+
+extension Pass {
+  /// Makes one kernel of two launches, where a row of the second reads only what the same row of the first writes.
+  ///
+  ///     %best, %at = launch @k1_top_k %scores          : f32[65536, 32], i64[65536, 32]
+  ///     %weights = launch @k2_rows %best
+  /// ->
+  ///     %at, %weights = launch @k1_top_k_k2_rows %scores
+  ///
+  /// Regions are formed of ops that are formulas. Those that build their kernel by hand (a selection, a sum over rows that
+  /// are looked up) join what stands before and after them here, on the level of kernels, where all are alike: loops around
+  /// accesses whose positions say which row they belong to. What only passed between the two is never in memory.
+  public static let fuseLaunches = Pass("fuse-launches", module: { (module, context) throws(Diagnostic) in
+    let before = module.launched
+    for index in module.functions.indices {
+      var fusion = LaunchFusion(module.functions[index], module.kernels)
+      fusion.run(&context)
+      (module.functions[index], module.kernels) = (fusion.function, fusion.kernels)
+    }
+    let after = module.launched
+    module.kernels.removeAll { before.contains($0.name) && !after.contains($0.name) }
+  })
+}
+
+extension Module {
+  /// The names of the kernels that functions launch.
+  fileprivate var launched: Set<String> {
+    Set(functions.flatMap { $0.operations.compactMap { ($0.op as? Launch)?.callee } })
+  }
+}
+
+private struct LaunchFusion {
+  private(set) var function: Function
+  private(set) var kernels: [Kernel]
+  private var numbers: [String: Int]
+  /// Values that share memory with a training state: a launch that changes one in place stays as it is.
+  private var donated: Set<Value> = []
+
+  /// Of the bytes that both launches move, one in so many must be spared.
+  private static let leastSaving = 48
+
+  init(_ function: Function, _ kernels: [Kernel]) {
+    self.function = function
+    self.kernels = kernels
+    numbers = Dictionary(uniqueKeysWithValues: kernels.enumerated().map { ($1.name, $0) })
+    for (parameter, result) in function.donations {
+      donated.formUnion([function.parameters[parameter], function.results[result]])
+    }
+  }
+
+  mutating func run(_ context: inout PassContext) {
+    var number = 0
+    while number < function.operations.count {
+      let partners = self.partners(of: number)
+      let found = partners.lazy.compactMap { [self] in plan($0, number) }.first
+      if let found, context.allows() {
+        apply(found)
+        context.count("fused")
+        number = found.first
+      } else {
+        number += 1
+      }
+    }
+    function.removeDeadOperations()
+  }
+
+  /// The launches whose results a launch reads, the nearest first.
+  private func partners(of number: Int) -> [Int] {
+    guard kernel(of: number) != nil else { return [] }
+    let definitions = function.definitions()
+    var found: Set<Int> = []
+    for operand in function.operations[number].operands {
+      if let maker = definitions[root(operand, definitions).index], kernel(of: maker) != nil { found.insert(maker) }
+    }
+    return found.sorted(by: >)
+  }
+
+  private func kernel(of number: Int) -> Kernel? {
+    (function.operations[number].op as? Launch).flatMap { numbers[$0.callee] }.map { kernels[$0] }
+  }
+
+  /// The value that a reshape, or a reshape of one, is another name for.
+  private func root(_ value: Value, _ definitions: [Int?]) -> Value {
+    var value = value
+    while let maker = definitions[value.index], function.operations[maker].op is Reshape {
+      value = function.operations[maker].operands[0]
+    }
+    return value
+  }
+
+  private struct Plan {
+    let first, second: Int
+    let kernel: Kernel
+    /// The reshapes between both that follow from the first.
+    let moved: [Int]
+    let operands, results: [Value]
+  }
+
+  /// How the launch at `first` becomes part of the one at `second`.
+  private func plan(_ first: Int, _ second: Int) -> Plan? {
+    guard let a = kernel(of: first), let b = kernel(of: second) else { return nil }
+    let (early, late) = (function.operations[first], function.operations[second])
+    let definitions = function.definitions()
+    func outputs(_ value: Value) -> Int? { early.results.firstIndex(of: root(value, definitions)) }
+    guard !(early.operands + early.results + late.operands + late.results).contains(where: { donated.contains(root($0, definitions)) })
+    else { return nil }
+
+    // Whatever stands between and follows from the first is a reshape, and can wait.
+    var moved: [Int] = []
+    for number in first + 1..<second where function.operations[number].operands.contains(where: { outputs($0) != nil }) {
+      guard function.operations[number].op is Reshape else { return nil }
+      moved.append(number)
+    }
+    var kept = Set(function.results.compactMap(outputs))
+    for number in second + 1..<function.operations.count where !(function.operations[number].op is Reshape) {
+      kept.formUnion(function.operations[number].operands.compactMap(outputs))
+    }
+    var passed: [BufferID: BufferID] = [:]
+    for (input, operand) in late.operands.enumerated() {
+      if let output = outputs(operand) { passed[BufferID(input)] = BufferID(early.operands.count + output) }
+    }
+    let isKept = Set(kept.map { BufferID(early.operands.count + $0) })
+    let saved = Set(passed.values).reduce(0) { $0 + a.buffers[$1.index].bytes * (isKept.contains($1) ? 1 : 2) }
+    guard saved * Self.leastSaving >= a.cost.bytes + b.cost.bytes,
+      let pair = LaunchPair(a, b, passed: passed, kept: isKept), let kernel = pair.kernel(named: "\(a.name)_\(b.name)")
+    else { return nil }
+    let others = late.operands.enumerated().filter { passed[BufferID($0.offset)] == nil }.map(\.element)
+    return Plan(
+      first: first, second: second, kernel: kernel, moved: moved, operands: early.operands + others,
+      results: early.results.enumerated().filter { kept.contains($0.offset) }.map(\.element) + late.results)
+  }
+
+  private mutating func apply(_ plan: Plan) {
+    let operations = function.operations
+    let launch = Launch(
+      callee: add(plan.kernel), parameters: plan.operands.map { function.type(of: $0) },
+      results: plan.results.map { function.type(of: $0) })
+    let between = (plan.first + 1..<plan.second).filter { !plan.moved.contains($0) }
+    function.operations =
+      operations[..<plan.first] + between.map { operations[$0] }
+      + [Operation(launch, plan.operands, plan.results, at: operations[plan.second].location)]
+      + plan.moved.map { operations[$0] } + operations[(plan.second + 1)...]
+  }
+
+  /// The name of the kernel in the module; one that is made again is found again.
+  private mutating func add(_ kernel: Kernel) -> String {
+    let plainName = kernel.name
+    if let known = kernels.first(where: { $0.buffers == kernel.buffers && $0.body == kernel.body }) { return known.name }
+    var kernel = kernel
+    var copies = 1
+    while numbers[kernel.name] != nil {
+      copies += 1
+      kernel.name = "\(plainName)_\(copies)"
+    }
+    numbers[kernel.name] = kernels.count
+    kernels.append(kernel)
+    return kernel.name
+  }
+}
