@@ -84,7 +84,7 @@ struct StageEmitter {
       .filter { kernel.buffers[$0.index].role != .local && used.contains($0) }
     var parameters = arguments.map(parameter)
     if mapping.scratchBytes > 0 { parameters.append("unsigned char* __restrict__ scratch") }
-    let bounds = "__launch_bounds__(\(mapping.threads))"
+    let bounds = "__launch_bounds__(\(mapping.threads), \(mapping.leastResidentBlocks))"
     let head = "extern \"C\" __global__ void \(bounds) \(name)(\(parameters.joined(separator: ", "))) {"
     text = wrapped(head, indent: 0) + text + "}\n"
     return CUDAText.Launch(

@@ -27,6 +27,8 @@ extension ThreadLimits {
     self.init()
     sharedBytes = min(sharedBytes, device.sharedBytesPerBlock)
     sharedBytesOfProducts = min(sharedBytesOfProducts, device.sharedBytesPerBlock)
+    // A multiprocessor has 1 KiB more than its largest block.
+    sharedOfMultiprocessor = min(sharedOfMultiprocessor, device.sharedBytesPerBlock + (1 << 10))
     multiprocessors = device.multiprocessors
   }
 }

@@ -55,10 +55,25 @@ import Testing
     #expect(try stage(.prefixSums(9, 200)).combinations == [[3, 0]: [Variable(1, .f32)]])
   }
 
+  @Test("planes of one buffer are stored at once, and not where they meet")
+  func planes() throws {
+    func stores(_ distance: Int) throws -> Int? {
+      let (i, j) = (LoopVariable(0, below: 8), LoopVariable(1, below: 64))
+      let at = Position(i) * 128 + Position(j), value = Scalar.load(BufferID(0), .f32, at, guard: nil)
+      let body: [Statement] = [.store(BufferID(1), at, value), .store(BufferID(1), at + distance, value)]
+      let kernel = Kernel(
+        name: "planes", buffers: [.init("x", .f32, 1024, .input), .init("y", .f32, 1024, .output)],
+        body: [.loop(Loop(i, .parallel, [.loop(Loop(j, .vector(width: 16, unroll: 2), body))]))])
+      return try mapToThreads(kernel).stages[0].packs[[0]]?.stores.count
+    }
+    #expect(try stores(64) == 2)
+    #expect(try stores(32) == 0)
+  }
+
   @Test("locals go where there is room")
   func places() throws {
     #expect(try stage(.insertion).places == [BufferID(2): .thread])
     #expect(try stage(.reversed(9, 200)).places == [BufferID(2): .shared(at: 0, stride: 800)])
-    #expect(try stage(.large).places == [BufferID(2): .scratch(at: 0, stride: 120_000)])
+    #expect(try stage(.large).places == [BufferID(2): .scratch(at: 0, stride: 240_000)])
   }
 }

@@ -246,17 +246,17 @@ extension Sample {
 
   /// A local that fits no chip.
   static let large: Sample = {
-    let (i, j) = (LoopVariable(0, below: 5), LoopVariable(1, below: 30_000))
+    let (i, j) = (LoopVariable(0, below: 5), LoopVariable(1, below: 60_000))
     let sum = Variable(0, .f32)
     return Sample(
-      "large", [input(5), output(5), local(30_000)],
+      "large", [input(5), output(5), local(60_000)],
       [
         parallel(i, [
           vector(j, [
             store(2, Position(j), load(0, Position(i)) + .convert(.position(Position(j) % 16), .f32))
           ]),
           .accumulator(sum, .maximum),
-          vector(j, [.accumulate(sum, .maximum, load(2, Position(j) * -1 + 29_999))]),
+          vector(j, [.accumulate(sum, .maximum, load(2, Position(j) * -1 + 59_999))]),
           store(1, Position(i), .variable(sum)),
         ])
       ])

@@ -24,6 +24,8 @@ import Testing
       case .pass(let names): try checkPass(names, file, parsed.module)
       case .emitCUDA: try checkEmission(file, parsed.module)
       case .map: try checkMapping(file, parsed.module)
+      case .expand: try checkExpansion(file, parsed.module)
+      case .plan: try checkPlan(file, parsed.module)
       }
     }
     if !file.commands.contains(.run) { try checkRuns(file, parsed.module) }
@@ -103,6 +105,31 @@ import Testing
     }
     let texts = try module.kernels.map { try mapToThreads($0).text(for: $0) }
     try expect(TestFile.Expectation(summary: "\(texts.count) kernels", text: texts.joined(separator: "\n")), of: file)
+  }
+
+  /// Every kernel with its functions written as arithmetic.
+  private func checkExpansion(_ file: TestFile, _ module: Module) throws {
+    let texts = module.kernels.map { expandMath($0).text() }
+    try expect(TestFile.Expectation(summary: "\(texts.count) kernels", text: texts.joined(separator: "\n")), of: file)
+  }
+
+  /// Where everything lies that a program's only function touches.
+  private func checkPlan(_ file: TestFile, _ module: Module) throws {
+    let program = try lower(module, entry: try #require(module.entries.first).name)
+    let plan = program.plan
+    func text(_ slot: MemoryPlan.Slot) -> String { "\(slot.offset)..<\(slot.offset + slot.bytes)" }
+    func copies(_ copies: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) -> [String] {
+      copies.map { "copy \(text($0.from)) to \(text($0.to))" }
+    }
+    var lines = zip(program.function.parameters, plan.parameters).map { value, slot in
+      "parameter %\(program.function.name(of: value)) at \(text(slot))"
+    }
+    for step in plan.steps {
+      lines += copies(step.copies) + ["@\(step.kernel) on \(step.buffers.map(text).joined(separator: ", "))"]
+    }
+    lines += copies(plan.copies) + plan.results.map { "result at \(text($0))" }
+    let summary = "\(plan.bytes) bytes, \(plan.unsharedBytes) if nothing were shared"
+    try expect(TestFile.Expectation(summary: summary, text: lines.map { $0 + "\n" }.joined()), of: file)
   }
 
   /// Both sides compute the same from the same random numbers.

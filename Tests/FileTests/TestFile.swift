@@ -12,7 +12,7 @@ import IR
 ///     func @f … what must come out …
 struct TestFile: Sendable, CustomStringConvertible {
   enum Command: Hashable, Sendable {
-    case roundTrip, verify, run, emitCUDA, map
+    case roundTrip, verify, run, emitCUDA, map, expand, plan
     case pass(String)
   }
 
@@ -75,6 +75,8 @@ struct TestFile: Sendable, CustomStringConvertible {
     case ("run", 1): return .run
     case ("pass", 2): return .pass(words[1])
     case ("map", 1): return .map
+    case ("expand", 1): return .expand
+    case ("plan", 1): return .plan
     case ("emit", 2) where words[1] == "cuda": return .emitCUDA
     default: throw Diagnostic("'\(text)' is no test", at: Location(file: path, line: 1, column: 1))
     }

@@ -335,24 +335,25 @@ struct PhasePlan {
   }
 
   /// Steps that are rather done again than a value kept; a read from memory counts as several.
-  private static let cheap = 16
+  private static let cheap = 18
   private static let load = 3
 
   /// Whether a node costs little to compute again, down to loads and what is kept.
   private func isCheap(_ id: Int) -> Bool {
     if saved[id] != nil { return false }
     var left = Self.cheap
-    return spend(id, &left)
+    var seen: Set<Int> = []
+    return spend(id, &left, &seen)
   }
 
-  private func spend(_ id: Int, _ left: inout Int) -> Bool {
+  private func spend(_ id: Int, _ left: inout Int, _ seen: inout Set<Int>) -> Bool {
     let node = lowering.nodes[id]
-    guard node.isLane else { return true }
+    guard node.isLane, seen.insert(id).inserted else { return true }
     let isKept = saved[id] != nil
     left -= isKept ? 1 : node.isLoad ? Self.load : max(node.cost, 1)
     guard left >= 0 else { return false }
     if node.isLoad || isKept { return true }
-    for operand in operands(of: node.expression) where !spend(operand, &left) { return false }
+    for operand in operands(of: node.expression) where !spend(operand, &left, &seen) { return false }
     return true
   }
 

@@ -3,20 +3,25 @@ import IR
 /// How many neighbouring lanes a thread does at a time, by the extent of the loop: as many as 16 bytes hold of the
 /// narrowest elements that the loop touches one after the other.
 ///
-/// All loops of an extent have one width, so that a lane is the same thread's in all of them.
+/// All loops of an extent have one width, that of the loop with the narrowest elements, so that a lane is the same thread's
+/// in all of them.
 struct LaneWidths {
   private var widths: [Int: Int] = [:]
 
-  /// - Parameter team: the threads of a team, if they are known: none of them shall be left without a lane.
-  init(_ stage: Loop, of kernel: Kernel, team: Int? = nil) {
+  /// - Parameters:
+  ///   - team: the threads of a team, if they are known: none of them shall be left without a lane.
+  ///   - most: more lanes than these no thread does at a time.
+  init(_ stage: Loop, of kernel: Kernel, team: Int? = nil, atMost most: Int = .max) {
     for (_, loop) in vectorLoops(in: stage.body, at: []) {
       let extent = loop.variable.extent
-      guard var own = LaneWidths.width(of: loop, in: kernel) else { continue }
+      guard var own = LaneWidths.width(of: loop, in: kernel).map({ min($0, most) }) else { continue }
       while let team, own > 1, own * team > extent { own /= 2 }
-      widths[extent] = min(widths[extent] ?? own, own)
+      let known = widths[extent] ?? own
+      widths[extent] = own == 1 || known == 1 ? 1 : max(known, own)
     }
   }
 
+  var widest: Int { widths.values.max() ?? 1 }
   subscript(extent: Int) -> Int { widths[extent] ?? 1 }
 
   /// Threads that a loop of an extent can feed.
@@ -59,7 +64,7 @@ struct LaneAccesses {
   private(set) var loads: [ThreadMapping.LanePack.Access] = []
   private(set) var stores: [ThreadMapping.LanePack.Access] = []
   private(set) var hasLoops = false
-  /// Buffers that are also touched in another way, or read after they were stored to.
+  /// Buffers that are also touched in another way, stored to twice at one place, or read after they were stored to.
   private var irregular: Set<BufferID> = []
   /// What a lane computes for itself, so that nothing can be read from there in advance.
   private var own: Set<Variable> = []
@@ -73,8 +78,12 @@ struct LaneAccesses {
       case .accumulator, .product: break
       case .store(let buffer, let position, let scalar):
         visit(scalar, loop.variable)
-        let isSecond = stores.contains { $0.buffer == buffer }
-        if isSecond || !isEven(position, along: loop.variable) { irregular.insert(buffer) }
+        // Planes side by side, as those of streams, are apart in all lanes.
+        let meets = stores.contains { other in
+          let distance = (other.position - position).asConstant ?? 0
+          return other.buffer == buffer && abs(distance) < loop.variable.extent
+        }
+        if meets || !isEven(position, along: loop.variable) { irregular.insert(buffer) }
         stores.append(.init(buffer, at: position))
       case .conditional(_, let body):
         let inner = StageShape(body)

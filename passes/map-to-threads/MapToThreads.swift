@@ -9,7 +9,7 @@ public struct ThreadLimits: Hashable, Sendable {
   /// Iterations from which a stage fills the device with a warp for each; with fewer, a block does each.
   public var manyIterations = 4096
   /// Bytes of shared memory a block may take, and one that multiplies matrices.
-  public var sharedBytes = 96 << 10
+  public var sharedBytes = 224 << 10
   public var sharedBytesOfProducts = 160 << 10
   /// Registers of a thread for the elements that its lanes have in locals.
   public var registers = 64
@@ -17,11 +17,13 @@ public struct ThreadLimits: Hashable, Sendable {
   public var threadLocalBytes = 512
   /// Bytes of global memory for locals too large for shared memory.
   public var scratchBytes = 64 << 20
-  /// What a multiprocessor has of registers, threads and bytes of shared memory: sm_80's, of which sm_90 has no less.
+  /// Most registers of a thread.
+  public var registersOfThread = 255
+  /// What a multiprocessor has of registers, threads and bytes of shared memory: sm_90's.
   public var registersOfMultiprocessor = 64 << 10
   public var threadsOfMultiprocessor = 2048
-  public var sharedOfMultiprocessor = 164 << 10
-  /// Threads of a multiprocessor that hide the time of memory; with fewer, blocks are made larger.
+  public var sharedOfMultiprocessor = 228 << 10
+  /// Threads of a multiprocessor that hide the time of memory; with fewer, blocks are made larger or keep less in registers.
   public var wantedThreads = 1024
   /// Multiprocessors of the GPU: with fewer tiles of a product than these, tiles are made smaller.
   public var multiprocessors = 132
@@ -59,21 +61,28 @@ private func map(
   _ loop: Loop, of kernel: Kernel, _ overlaps: Overlaps, within limits: ThreadLimits
 ) throws(Violation) -> ThreadMapping.Stage {
   let shape = StageShape(loop.body)
+  let combined = try combinations(in: loop.body)
   var widths = LaneWidths(loop, of: kernel)
   let lanes = shape.vectorExtents.map(widths.threads).max() ?? 0
-  func spread(over team: Int, _ start: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
+  func spread(
+    over team: Int, _ start: ThreadMapping.Stage, _ widths: LaneWidths, words: Int
+  ) -> (stage: ThreadMapping.Stage, occupancy: Occupancy) {
     var stage = start
     stage.team = team
     if team <= 32 && stage.tiles.isEmpty {
       let teams = max(1, limits.smallTeams / team)
       stage.teamsPerBlock = min(teams, max(1, multipleOfWarp(loop.variable.extent * team) / team))
     }
-    if team > 1 { stage.combinations = try combinations(in: loop.body) }
-    place(shape.locals(of: kernel), in: &stage, of: loop, widths, within: limits)
+    if team > 1 { stage.combinations = combined }
+    place(shape.locals(of: kernel), in: &stage, of: loop, widths, words: words, within: limits)
     stage.packs = lanePacks(in: loop, of: kernel, widths, as: stage)
-    if team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
     let occupancy = Occupancy(of: stage, body: loop.body, of: kernel, within: limits)
     (stage.registers, stage.residentBlocks) = (occupancy.registers, occupancy.blocks)
+    return (stage, occupancy)
+  }
+  func waiting(_ stage: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
+    var stage = stage
+    if stage.team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
     return stage
   }
 
@@ -94,16 +103,48 @@ private func map(
     widths = LaneWidths(loop, of: kernel, team: threads)
     // Warps without a part of a tile would be idle most of the time.
     let isTensor = start.tiles.values.contains { $0.unit != .thread }
-    return try spread(over: isTensor ? threads : max(threads, min(limits.threads, multipleOfWarp(lanes))), start)
+    let team = isTensor ? threads : max(threads, min(limits.threads, multipleOfWarp(lanes)))
+    return try waiting(spread(over: team, start, widths, words: limits.registers).stage)
   }
-  var stage = try spread(over: team(for: lanes, iterations: loop.variable.extent, within: limits), start)
-  // Blocks that take much shared memory leave room for few others: then each has more threads.
-  while stage.team > 32, stage.team * 2 <= min(1024, multipleOfWarp(lanes)), stage.residentThreads < limits.wantedThreads {
-    let wider = try spread(over: stage.team * 2, start)
-    guard wider.residentThreads > stage.residentThreads else { break }
-    stage = wider
+  let iterations = loop.variable.extent
+  var best = spread(over: team(for: lanes, iterations: iterations, within: limits), start, widths, words: limits.registers)
+  guard best.stage.team > 32 else { return try waiting(best.stage) }
+  // Teams of whole blocks may have more threads, keep less in registers, or touch fewer lanes at once, where registers or
+  // shared memory would be short otherwise.
+  let widest = widths.widest
+  var width = widest
+  while !suits(best, within: limits) {
+    let most = multipleOfWarp(shape.vectorExtents.map(widths.threads).max() ?? 0)
+    var team = min(limits.threads, most)
+    while team <= min(1024, most) {
+      for words in [limits.registers, limits.registers / 2, 0] {
+        let other = spread(over: team, start, widths, words: words)
+        // Fewer lanes at once are worth their accesses only where they end the shortage.
+        let isWorthwhile = width == widest || other.occupancy.missing == 0
+        if isWorthwhile && isBetter(other, than: best, within: limits) { best = other }
+      }
+      team *= 2
+    }
+    if best.occupancy.missing == 0 || width == 1 { break }
+    width /= 2
+    widths = LaneWidths(loop, of: kernel, atMost: width)
   }
-  return stage
+  return try waiting(best.stage)
+}
+
+private typealias Spread = (stage: ThreadMapping.Stage, occupancy: Occupancy)
+
+/// Whether nothing is short: neither registers nor shared memory, nor threads that hide the time of memory.
+private func suits(_ spread: Spread, within limits: ThreadLimits) -> Bool {
+  spread.occupancy.missing == 0 && spread.stage.scratchBytes == 0 && spread.stage.residentThreads >= limits.wantedThreads
+}
+
+private func isBetter(_ new: Spread, than old: Spread, within limits: ThreadLimits) -> Bool {
+  func merits(_ spread: Spread) -> [Int] {
+    let hiding = min(spread.stage.residentThreads, limits.wantedThreads)
+    return [-spread.stage.scratchBytes, -spread.occupancy.missing, hiding, -spread.stage.team]
+  }
+  return merits(old).lexicographicallyPrecedes(merits(new))
 }
 
 /// As many threads as the longest vector loop can feed, each with its lanes; with many iterations at most a warp, for then
@@ -119,7 +160,7 @@ private func team(for lanes: Int, iterations: Int, within limits: ThreadLimits) 
 /// long as there is room, the rest to global memory.
 private func place(
   _ locals: [(id: BufferID, bytes: Int, hasLaneStores: Bool)], in stage: inout ThreadMapping.Stage, of loop: Loop,
-  _ widths: LaneWidths, within limits: ThreadLimits
+  _ widths: LaneWidths, words: Int, within limits: ThreadLimits
 ) {
   var shared: [(id: BufferID, bytes: Int)] = []
   var scratch: [(id: BufferID, bytes: Int)] = []
@@ -128,7 +169,7 @@ private func place(
   for path in stage.tiles.keys { stage.tiles[path]?.at = used }
   used += stage.tiles.values.map(\.bytes).max() ?? 0
   var room = (stage.tiles.isEmpty ? limits.sharedBytes : limits.sharedBytesOfProducts) - used
-  var words = limits.registers
+  var words = words
   for local in locals {
     let isOwn = stage.team == 1 || !local.hasLaneStores
     let bytes = (local.bytes + 15) / 16 * 16

@@ -1,7 +1,7 @@
 // column_sums_9_4_0: 1 × 32 threads, 0 bytes shared
 // column_sums_9_4_1: 1 × 32 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(32) column_sums_9_4_0(const float* __restrict__ b0_x, float* __restrict__
-    b2_w) {
+extern "C" __global__ void __launch_bounds__(32, 32) column_sums_9_4_0(const float* __restrict__ b0_x, float*
+    __restrict__ b2_w) {
   const int i0 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i0 < 4) {
     for (int i2_first = 0; i2_first < 4; i2_first += 4) {
@@ -27,7 +27,8 @@ extern "C" __global__ void __launch_bounds__(32) column_sums_9_4_0(const float* 
     }
   }
 }
-extern "C" __global__ void __launch_bounds__(32) column_sums_9_4_1(float* __restrict__ b1_y, float* __restrict__ b2_w) {
+extern "C" __global__ void __launch_bounds__(32, 32) column_sums_9_4_1(float* __restrict__ b1_y, float* __restrict__
+    b2_w) {
   const int i2 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i2 < 4) {
     float v0 = 0.0f;

@@ -1,13 +1,13 @@
-// large_0: 5 × 256 threads, 128 bytes shared, 600000 bytes of scratch
-extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restrict__ b0_x, float* __restrict__ b1_y,
+// large_0: 5 × 256 threads, 128 bytes shared, 1200000 bytes of scratch
+extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __restrict__ b0_x, float* __restrict__ b1_y,
     unsigned char* __restrict__ scratch) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
   {
     const int i0 = (int)blockIdx.x;
-    float* const b2_t = (float*)(scratch + 0 + (long long)blockIdx.x * 120000);
-    for (int i1_first = lane * 4; i1_first < 30000; i1_first += 1024) {
+    float* const b2_t = (float*)(scratch + 0 + (long long)blockIdx.x * 240000);
+    for (int i1_first = lane * 4; i1_first < 60000; i1_first += 1024) {
       Pack<float, 4> pack0;
       #pragma unroll
       for (int u = 0; u < 4; u++) {
@@ -19,11 +19,11 @@ extern "C" __global__ void __launch_bounds__(256) large_0(const float* __restric
     float v0 = float_of(0xff800000u);
     __syncthreads();
     float v0_part = float_of(0xff800000u);
-    for (int i1_first = lane * 4; i1_first < 30000; i1_first += 1024) {
+    for (int i1_first = lane * 4; i1_first < 60000; i1_first += 1024) {
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
-        v0_part = maximum(v0_part, b2_t[-i1 + 29999]);
+        v0_part = maximum(v0_part, b2_t[-i1 + 59999]);
       }
     }
     {

@@ -1,5 +1,5 @@
 // product_0: 2 × 256 threads, 8192 bytes shared
-extern "C" __global__ void __launch_bounds__(256) product_0(const float* __restrict__ b0_x, const float* __restrict__
+extern "C" __global__ void __launch_bounds__(256, 1) product_0(const float* __restrict__ b0_x, const float* __restrict__
     b1_x, float* __restrict__ b2_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;

@@ -1,5 +1,5 @@
 // product_among_others_0: 5 × 64 threads, 2752 bytes shared
-extern "C" __global__ void __launch_bounds__(64) product_among_others_0(const float* __restrict__ b0_x, float*
+extern "C" __global__ void __launch_bounds__(64, 1) product_among_others_0(const float* __restrict__ b0_x, float*
     __restrict__ b1_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;

@@ -31,7 +31,7 @@ static std::string folder() {
 
 /// The table of kernels by which the driver finds and launches them.
 static std::string table(const std::string& text) {
-  static const std::regex heads("extern \"C\" __global__ void (?:__launch_bounds__\\((\\d+)\\) )?(\\w+)\\(");
+  static const std::regex heads("extern \"C\" __global__ void\\s+(?:__launch_bounds__\\((\\d+)(?:,\\s+\\d+)?\\)\\s+)?(\\w+)\\(");
   std::string entries;
   for (std::sregex_iterator at(text.begin(), text.end(), heads), end; at != end; ++at) {
     const std::string threads = (*at)[1].matched ? (*at)[1].str() : "0", name = (*at)[2].str();
