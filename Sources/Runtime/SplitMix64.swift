@@ -6,8 +6,15 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
 
   public init(seed: UInt64) { state = seed }
 
+  /// The generator that has already given so many numbers.
+  public func skipping(_ count: Int) -> SplitMix64 {
+    SplitMix64(seed: state &+ UInt64(truncatingIfNeeded: count) &* Self.step)
+  }
+
+  private static let step: UInt64 = 0x9e37_79b9_7f4a_7c15
+
   public mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
+    state &+= Self.step
     return Self.mixed(state)
   }
 

@@ -163,4 +163,12 @@ import Testing
       complaint { _ = try InputSpec(parsing: "2xf32=1").tensor(for: .f32(3)) }
         == "input '2xf32=1': wants f32[3], got f32[2]")
   }
+
+  @Test("random elements are those of one generator, however many pieces they are made in", arguments: [DType.f32, .bf16])
+  func random(dtype: DType) throws {
+    let type = TensorType(dtype, [3, 100_001])
+    var generator = SplitMix64(seed: 9)
+    let doubles = (0..<type.count).map { _ in generator.unit() * 2 - 1 }
+    #expect(try HostTensor.random(type, seed: 9).doubles == HostTensor(type, doubles: doubles).doubles)
+  }
 }

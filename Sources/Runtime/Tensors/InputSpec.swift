@@ -154,10 +154,27 @@ extension HostTensor {
   /// Random elements: floats in -1 ..< 1, integers in 0 ..< 10, truth values.
   public static func random(_ type: TensorType, seed: UInt64) throws(Diagnostic) -> HostTensor {
     var generator = SplitMix64(seed: seed)
-    if type.dtype.isFloat {
-      return try HostTensor(type, doubles: (0..<type.count).map { _ in generator.unit() * 2 - 1 })
-    }
+    if type.dtype.isFloat { return try HostTensor(type) { generator.fill($0, type.dtype, type.count) } }
     let bound: UInt64 = type.dtype == .bool ? 2 : 10
     return try HostTensor(type, integers: (0..<type.count).map { _ in Int64(generator.next() % bound) })
+  }
+}
+
+extension SplitMix64 {
+  /// Fills memory with floats in -1 ..< 1, piece by piece and several at a time: tables have billions of them.
+  fileprivate func fill(_ memory: UnsafeMutableRawBufferPointer, _ dtype: DType, _ count: Int) {
+    let size = 1 << 18
+    func fill(_ piece: Int) {
+      let range = piece * size..<min((piece + 1) * size, count)
+      var own = skipping(range.lowerBound)
+      let values = range.map { _ in own.unit() * 2 - 1 }
+      let place = UnsafeMutableRawBufferPointer(
+        rebasing: memory[range.lowerBound * dtype.size..<range.upperBound * dtype.size])
+      values.withUnsafeBufferPointer { ElementCodec.encode($0, as: dtype, into: place) }
+    }
+    if count <= size { return count > 0 ? fill(0) : () }
+    ThreadPool().parallel((count + size - 1) / size) { begin, end, _ in
+      for piece in begin..<end { fill(piece) }
+    }
   }
 }
