@@ -40,12 +40,15 @@ public final class CUDAKernels: @unchecked Sendable {
   }
 
   /// Bytes of memory that the kernels need besides their buffers: each its own scratch, or what a product adds up in.
-  public var scratchBytes: Int {
-    max(program.scratchBytes, products.joined().compactMap { $0?.workspaceBytes }.max() ?? 0)
+  public var scratchBytes: Int { kernels.indices.map(scratchBytes).max() ?? 0 }
+
+  /// How many of them a kernel needs.
+  public func scratchBytes(of number: Int) -> Int {
+    max(program.kernels[number].scratchBytes, products[number].compactMap { $0?.workspaceBytes }.max() ?? 0)
   }
 
   /// Puts a kernel into a stream; `addresses` are those of inputs, outputs and workspace in the kernel's order, and at
-  /// `scratch`, a multiple of 256, are `scratchBytes` for it. Kernels that share scratch memory belong in one stream.
+  /// `scratch`, a multiple of 256, are `scratchBytes` for it. Kernels that share scratch memory wait for each other.
   public func run(_ number: Int, _ addresses: [UInt64], scratch: UInt64, on stream: CUDAStream) throws(Diagnostic) {
     let places = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
     for (stage, launch) in program.kernels[number].launches.enumerated() {

@@ -93,30 +93,62 @@ public final class DeviceProgram: LoweredExecutable {
       do throws(Diagnostic) { try replayed.replay() } catch { throw afterwards(error) }
     } else {
       try putSteps { () throws(Diagnostic) in try queue.synchronize() }
-      if !waitsAfterLaunches { replayed = try queue.record { () throws(Diagnostic) in try putSteps() } }
+      if !waitsAfterLaunches {
+        let order = StepOrder(program.accesses(on: queue), most: queue.strands)
+        // Made before: while work is recorded, nothing is.
+        let begin = try queue.makeMark()
+        var marks: [Int: any QueueMark] = [:]
+        for number in program.plan.steps.indices where order.isMarked(number) { marks[number] = try queue.makeMark() }
+        replayed = try queue.record { () throws(Diagnostic) in try putSteps(in: order, begin, marks) }
+      }
     }
     runs += 1
     do throws(Diagnostic) { try ran.set(in: .work) } catch { throw afterwards(error) }
     written = []
   }
 
-  /// Puts all launches and copies of a run into the queue, and does `afterEach` after each launch.
-  private func putSteps(_ afterEach: () throws(Diagnostic) -> Void = {}) throws(Diagnostic) {
-    for (number, step) in program.plan.steps.enumerated() {
+  /// Puts all launches and copies of a run into the queue, one after the other, and does `afterEach` after each launch.
+  private func putSteps(_ afterEach: () throws(Diagnostic) -> Void) throws(Diagnostic) {
+    for number in program.plan.steps.indices {
       do throws(Diagnostic) {
-        try copy(step.copies)
-        let scratch = memory.address + UInt64(program.scratchOffset)
-        try queue.launch(stepKernels[number], step.buffers.map(address), scratch: scratch)
+        try put(step: number, strand: 0)
         try afterEach()
       } catch {
         throw program.located(error, at: number, on: queue)
       }
     }
-    do throws(Diagnostic) { try copy(program.plan.copies) } catch { throw afterwards(error) }
+    do throws(Diagnostic) { try copy(program.plan.copies, strand: 0) } catch { throw afterwards(error) }
   }
 
-  private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)]) throws(Diagnostic) {
-    for (from, to) in places { try queue.copy(from: address(from), to: address(to), bytes: to.bytes) }
+  /// Puts them into strands that wait for each other where they must, with a mark for the beginning and one for each step
+  /// that somebody waits for.
+  private func putSteps(
+    in order: StepOrder, _ begin: any QueueMark, _ marks: [Int: any QueueMark]
+  ) throws(Diagnostic) {
+    try begin.set(in: .work)
+    var isOpen: Set<Int> = [0]
+    for number in program.plan.steps.indices {
+      let strand = order.strands[number]
+      if isOpen.insert(strand).inserted { try begin.hold(.strand(strand)) }
+      for other in order.waits[number] { try marks[other]?.hold(.strand(strand)) }
+      do throws(Diagnostic) { try put(step: number, strand: strand) } catch {
+        throw program.located(error, at: number, on: queue)
+      }
+      try marks[number]?.set(in: .strand(strand))
+    }
+    for (strand, number) in order.last.sorted(by: { $0.key < $1.key }) where strand != 0 { try marks[number]?.hold(.work) }
+    try copy(program.plan.copies, strand: 0)
+  }
+
+  private func put(step number: Int, strand: Int) throws(Diagnostic) {
+    let step = program.plan.steps[number]
+    try copy(step.copies, strand: strand)
+    let scratch = memory.address + UInt64(program.scratchOffset)
+    try queue.launch(stepKernels[number], step.buffers.map(address), scratch: scratch, strand: strand)
+  }
+
+  private func copy(_ places: [(from: MemoryPlan.Slot, to: MemoryPlan.Slot)], strand: Int) throws(Diagnostic) {
+    for (from, to) in places { try queue.copy(from: address(from), to: address(to), bytes: to.bytes, strand: strand) }
   }
 
   private func address(_ slot: MemoryPlan.Slot) -> UInt64 { memory.address + UInt64(slot.offset) }

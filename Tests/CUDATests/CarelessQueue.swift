@@ -10,6 +10,8 @@ final class CarelessQueue: DeviceQueue {
 
   var deviceName: String { queue.deviceName }
   var scratchBytes: Int { queue.scratchBytes }
+  func scratchBytes(of number: Int) -> Int { queue.scratchBytes(of: number) }
+  var strands: Int { queue.strands }
   func freeBytes() throws(Diagnostic) -> Int? { try queue.freeBytes() }
   func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory { try queue.allocate(bytes: bytes) }
   func allocateHost(bytes: Int) throws(Diagnostic) -> DeviceHostMemory { try queue.allocateHost(bytes: bytes) }
@@ -19,11 +21,11 @@ final class CarelessQueue: DeviceQueue {
   func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
     try queue.copy(from: address, to: host)
   }
-  func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
-    try queue.copy(from: source, to: target, bytes: bytes)
+  func copy(from source: UInt64, to target: UInt64, bytes: Int, strand: Int) throws(Diagnostic) {
+    try queue.copy(from: source, to: target, bytes: bytes, strand: strand)
   }
-  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
-    try queue.launch(number, addresses, scratch: scratch)
+  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64, strand: Int) throws(Diagnostic) {
+    try queue.launch(number, addresses, scratch: scratch, strand: strand)
   }
   func synchronize() throws(Diagnostic) { try queue.synchronize() }
   func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork { try queue.record(body) }

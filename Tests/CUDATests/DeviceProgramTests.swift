@@ -187,6 +187,8 @@ final class TroubledQueue: DeviceQueue {
 
   var deviceName: String { queue.deviceName }
   var scratchBytes: Int { queue.scratchBytes }
+  func scratchBytes(of number: Int) -> Int { queue.scratchBytes(of: number) }
+  var strands: Int { queue.strands }
   func freeBytes() throws(Diagnostic) -> Int? { free }
 
   func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory {
@@ -207,15 +209,15 @@ final class TroubledQueue: DeviceQueue {
     try check()
     try queue.copy(from: address, to: host)
   }
-  func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
+  func copy(from source: UInt64, to target: UInt64, bytes: Int, strand: Int) throws(Diagnostic) {
     try check()
-    try queue.copy(from: source, to: target, bytes: bytes)
+    try queue.copy(from: source, to: target, bytes: bytes, strand: strand)
   }
-  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
+  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64, strand: Int) throws(Diagnostic) {
     try check()
     if case .launch(let failing) = trouble, launches >= failing { throw Diagnostic("CUDA cannot launch: invalid value") }
     launches += 1
-    try queue.launch(number, addresses, scratch: scratch)
+    try queue.launch(number, addresses, scratch: scratch, strand: strand)
   }
 
   func makeMark() throws(Diagnostic) -> any QueueMark {

@@ -144,7 +144,7 @@ import Testing
   func checkedTraining() throws {
     let scratch = try Scratch()
     let fake = try FakeCUDA()
-    let failed = try train(scratch, "run", on: fake, ["--check-launches"], ["FAKE_CUDA_FAULT": "kernel:50"])
+    let failed = try train(scratch, "run", on: fake, ["--check-launches"], ["FAKE_CUDA_FAULT": "kernel:20"])
     #expect(failed.status == 1)
     let located = /\.swift:\d+:\d+: error: @\w+ of @train_step on Fake GPU: CUDA cannot finish a stream/
     #expect(failed.errors.contains(located), "\(failed.errors)")

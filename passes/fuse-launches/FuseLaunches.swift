@@ -36,6 +36,9 @@ private struct LaunchFusion {
   private(set) var function: Function
   private(set) var kernels: [Kernel]
   private var numbers: [String: Int]
+  /// Bytes that each kernel moves.
+  private var traffic: [Int]
+  private var definitions: [Int?]
   /// Values that share memory with a training state: a launch that changes one in place stays as it is.
   private var donated: Set<Value> = []
 
@@ -46,6 +49,8 @@ private struct LaunchFusion {
     self.function = function
     self.kernels = kernels
     numbers = Dictionary(uniqueKeysWithValues: kernels.enumerated().map { ($1.name, $0) })
+    traffic = kernels.map(\.cost.bytes)
+    definitions = function.definitions()
     for (parameter, result) in function.donations {
       donated.formUnion([function.parameters[parameter], function.results[result]])
     }
@@ -69,21 +74,21 @@ private struct LaunchFusion {
 
   /// The launches whose results a launch reads, the nearest first.
   private func partners(of number: Int) -> [Int] {
-    guard kernel(of: number) != nil else { return [] }
-    let definitions = function.definitions()
-    var found: Set<Int> = []
-    for operand in function.operations[number].operands {
-      if let maker = definitions[root(operand, definitions).index], kernel(of: maker) != nil { found.insert(maker) }
+    guard let own = kernel(of: number) else { return [] }
+    // What it could spare at most of what both move, if nobody else reads what passes.
+    var spared: [Int: Int] = [:]
+    for root in Set(function.operations[number].operands.map(root)) {
+      guard let maker = definitions[root.index], kernel(of: maker) != nil else { continue }
+      spared[maker, default: 0] += 2 * function.type(of: root).bytes
     }
-    return found.sorted(by: >)
+    return spared.filter { $1 * Self.leastSaving >= traffic[own] + traffic[kernel(of: $0)!] }.keys.sorted(by: >)
   }
 
-  private func kernel(of number: Int) -> Kernel? {
-    (function.operations[number].op as? Launch).flatMap { numbers[$0.callee] }.map { kernels[$0] }
-  }
+  /// The number of the kernel that an operation launches.
+  private func kernel(of number: Int) -> Int? { (function.operations[number].op as? Launch).flatMap { numbers[$0.callee] } }
 
   /// The value that a reshape, or a reshape of one, is another name for.
-  private func root(_ value: Value, _ definitions: [Int?]) -> Value {
+  private func root(_ value: Value) -> Value {
     var value = value
     while let maker = definitions[value.index], function.operations[maker].op is Reshape {
       value = function.operations[maker].operands[0]
@@ -101,12 +106,12 @@ private struct LaunchFusion {
 
   /// How the launch at `first` becomes part of the one at `second`.
   private func plan(_ first: Int, _ second: Int) -> Plan? {
-    guard let a = kernel(of: first), let b = kernel(of: second) else { return nil }
+    guard let numberA = kernel(of: first), let numberB = kernel(of: second) else { return nil }
+    let (a, b) = (kernels[numberA], kernels[numberB])
     let (early, late) = (function.operations[first], function.operations[second])
-    let definitions = function.definitions()
-    func outputs(_ value: Value) -> Int? { early.results.firstIndex(of: root(value, definitions)) }
-    guard !(early.operands + early.results + late.operands + late.results).contains(where: { donated.contains(root($0, definitions)) })
-    else { return nil }
+    func outputs(_ value: Value) -> Int? { early.results.firstIndex(of: root(value)) }
+    let touched = early.operands + early.results + late.operands + late.results
+    guard !touched.contains(where: { donated.contains(root($0)) }) else { return nil }
 
     // Whatever stands between and follows from the first is a reshape, and can wait.
     var moved: [Int] = []
@@ -124,7 +129,7 @@ private struct LaunchFusion {
     }
     let isKept = Set(kept.map { BufferID(early.operands.count + $0) })
     let saved = Set(passed.values).reduce(0) { $0 + a.buffers[$1.index].bytes * (isKept.contains($1) ? 1 : 2) }
-    guard saved * Self.leastSaving >= a.cost.bytes + b.cost.bytes,
+    guard saved * Self.leastSaving >= traffic[numberA] + traffic[numberB],
       let pair = LaunchPair(a, b, passed: passed, kept: isKept), let kernel = pair.kernel(named: "\(a.name)_\(b.name)")
     else { return nil }
     let others = late.operands.enumerated().filter { passed[BufferID($0.offset)] == nil }.map(\.element)
@@ -143,6 +148,7 @@ private struct LaunchFusion {
       operations[..<plan.first] + between.map { operations[$0] }
       + [Operation(launch, plan.operands, plan.results, at: operations[plan.second].location)]
       + plan.moved.map { operations[$0] } + operations[(plan.second + 1)...]
+    definitions = function.definitions()
   }
 
   /// The name of the kernel in the module; one that is made again is found again.
@@ -157,6 +163,7 @@ private struct LaunchFusion {
     }
     numbers[kernel.name] = kernels.count
     kernels.append(kernel)
+    traffic.append(kernel.cost.bytes)
     return kernel.name
   }
 }

@@ -12,6 +12,8 @@ public struct MemoryPlan: Sendable {
   public struct Slot: Hashable, Sendable {
     public let offset: Int
     public let bytes: Int
+
+    public init(offset: Int, bytes: Int) { (self.offset, self.bytes) = (offset, bytes) }
   }
 
   /// One launch: its kernel and the place of each buffer, inputs, outputs, workspaces.

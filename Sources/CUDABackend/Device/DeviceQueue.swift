@@ -11,6 +11,10 @@ public protocol DeviceQueue: AnyObject {
   var deviceName: String { get }
   /// Bytes of device memory that launches need besides the buffers of their kernels.
   var scratchBytes: Int { get }
+  /// How many of them kernel `number` needs.
+  func scratchBytes(of number: Int) -> Int
+  /// Strands of the lane of work that may go on beside each other in what is recorded.
+  var strands: Int { get }
   /// Bytes of device memory that are free now; `nil` where only trying tells.
   func freeBytes() throws(Diagnostic) -> Int?
 
@@ -23,22 +27,29 @@ public protocol DeviceQueue: AnyObject {
   func copy(from host: UnsafeRawBufferPointer, to address: UInt64) throws(Diagnostic)
   /// Copies from the device, in the lane of downloads; the bytes are there when the lane got there.
   func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic)
-  /// Copies on the device, in the lane of work.
-  func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic)
-  /// Runs kernel `number` of the program, in the lane of work, on the buffers at `addresses`: inputs, outputs and workspace
+  /// Copies on the device, in a strand of the lane of work.
+  func copy(from source: UInt64, to target: UInt64, bytes: Int, strand: Int) throws(Diagnostic)
+  /// Runs kernel `number` of the program, in a strand of the lane of work, on the buffers at `addresses`: inputs, outputs and workspace
   /// in the kernel's order. At `scratch`, a multiple of 256, are `scratchBytes` that nothing else uses.
-  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic)
+  func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64, strand: Int) throws(Diagnostic)
 
   /// A mark that can be set in any lane.
   func makeMark() throws(Diagnostic) -> any QueueMark
   /// Waits until all is done that was put into the lanes.
   func synchronize() throws(Diagnostic)
-  /// What `body` puts into the lane of work, as one piece of work. Nothing of it is done yet.
+  /// What `body` puts into the lane of work, as one piece of work. Nothing of it is done yet. Strands but the first begin by
+  /// holding at a mark that was set in another, and in the end the first holds at marks behind all of them.
   func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork
 }
 
 /// What a device does in one order.
-public enum DeviceLane: CaseIterable, Sendable { case work, uploads, downloads }
+public enum DeviceLane: Hashable, Sendable {
+  /// Work; outside of what is recorded there is the first strand only.
+  case strand(Int)
+  case uploads, downloads
+
+  public static let work = strand(0)
+}
 
 /// A place in a lane.
 public protocol QueueMark: AnyObject {
@@ -50,6 +61,17 @@ public protocol QueueMark: AnyObject {
   func wait() throws(Diagnostic)
   /// Seconds of the device from another mark to this one; both are reached.
   func seconds(since start: any QueueMark) throws(Diagnostic) -> Double
+}
+
+extension DeviceQueue {
+  /// Copies on the device, in the lane of work.
+  public func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
+    try copy(from: source, to: target, bytes: bytes, strand: 0)
+  }
+  /// Runs a kernel in the lane of work.
+  public func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
+    try launch(number, addresses, scratch: scratch, strand: 0)
+  }
 }
 
 /// Work that a queue has recorded.

@@ -15,11 +15,15 @@ public final class GPUQueue: DeviceQueue {
   ) throws(Diagnostic) {
     self.device = device
     self.kernels = try CUDAKernels(kernels, on: device, cacheDirectory: cacheDirectory)
-    streams = try Streams(work: CUDAStream(on: device), uploads: CUDAStream(on: device), downloads: CUDAStream(on: device))
+    var strands: [CUDAStream] = []
+    for _ in 0..<4 { strands.append(try CUDAStream(on: device)) }
+    streams = try Streams(strands: strands, uploads: CUDAStream(on: device), downloads: CUDAStream(on: device))
   }
 
   public var deviceName: String { device.name }
   public var scratchBytes: Int { kernels.scratchBytes }
+  public func scratchBytes(of number: Int) -> Int { kernels.scratchBytes(of: number) }
+  public var strands: Int { streams.strands.count }
   public func freeBytes() throws(Diagnostic) -> Int? { try device.freeMemory() }
 
   public func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory {
@@ -41,27 +45,29 @@ public final class GPUQueue: DeviceQueue {
   public func copy(from address: UInt64, to host: UnsafeMutableRawBufferPointer) throws(Diagnostic) {
     try streams.downloads.copy(from: address, to: host)
   }
-  public func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
-    try streams.work.copy(from: source, to: target, bytes: bytes)
+  public func copy(from source: UInt64, to target: UInt64, bytes: Int, strand: Int) throws(Diagnostic) {
+    try streams.strands[strand].copy(from: source, to: target, bytes: bytes)
   }
-  public func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
-    try kernels.run(number, addresses, scratch: scratch, on: streams.work)
+  public func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64, strand: Int) throws(Diagnostic) {
+    try kernels.run(number, addresses, scratch: scratch, on: streams.strands[strand])
   }
 
   public func makeMark() throws(Diagnostic) -> any QueueMark { Mark(try CUDAEvent(on: device), streams) }
   public func synchronize() throws(Diagnostic) {
-    for lane in DeviceLane.allCases { try streams[lane].synchronize() }
+    for stream in [streams.work, streams.uploads, streams.downloads] { try stream.synchronize() }
   }
   public func record(_ body: () throws(Diagnostic) -> Void) throws(Diagnostic) -> any RecordedWork {
     Recorded(try streams.work.capture(body), streams.work)
   }
 
   private struct Streams {
-    let work: CUDAStream, uploads: CUDAStream, downloads: CUDAStream
+    let strands: [CUDAStream]
+    let uploads: CUDAStream, downloads: CUDAStream
+    var work: CUDAStream { strands[0] }
 
     subscript(lane: DeviceLane) -> CUDAStream {
       switch lane {
-      case .work: work
+      case .strand(let number): strands[number]
       case .uploads: uploads
       case .downloads: downloads
       }

@@ -23,6 +23,8 @@ public final class EmulatedQueue: DeviceQueue {
 
   public var deviceName: String { "the emulated GPU" }
   public var scratchBytes: Int { worker.code.scratchBytes }
+  public func scratchBytes(of number: Int) -> Int { worker.code.program.kernels[number].scratchBytes }
+  public var strands: Int { 1 }
   public func freeBytes() throws(Diagnostic) -> Int? { nil }
 
   public func allocate(bytes: Int) throws(Diagnostic) -> DeviceMemory {
@@ -47,10 +49,10 @@ public final class EmulatedQueue: DeviceQueue {
     guard let base = host.baseAddress else { return }
     try worker.put([.copy(from: address, to: self.address(base), bytes: host.count)], in: .downloads)
   }
-  public func copy(from source: UInt64, to target: UInt64, bytes: Int) throws(Diagnostic) {
+  public func copy(from source: UInt64, to target: UInt64, bytes: Int, strand: Int) throws(Diagnostic) {
     try put(.copy(from: source, to: target, bytes: bytes))
   }
-  public func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64) throws(Diagnostic) {
+  public func launch(_ number: Int, _ addresses: [UInt64], scratch: UInt64, strand: Int) throws(Diagnostic) {
     try put(.launch(number, addresses, scratch: scratch, order))
   }
 
@@ -111,7 +113,8 @@ public final class EmulatedQueue: DeviceQueue {
 private final class Worker: Sendable {
   let code: EmulatedCUDA
   private let threads = Dictionary(
-    uniqueKeysWithValues: DeviceLane.allCases.map { ($0, DispatchQueue(label: "millrace.emulated-device.\($0)")) })
+    uniqueKeysWithValues: [DeviceLane.work, .uploads, .downloads]
+      .map { ($0, DispatchQueue(label: "millrace.emulated-device.\($0)")) })
   /// What went wrong first; nothing is done any more.
   private let failure = Mutex<Diagnostic?>(nil)
 
@@ -125,7 +128,7 @@ private final class Worker: Sendable {
   }
 
   func synchronize() throws(Diagnostic) {
-    for lane in DeviceLane.allCases { threads[lane]?.sync {} }
+    for thread in threads.values { thread.sync {} }
     try check()
   }
 

@@ -36,24 +36,35 @@ struct Task {
   std::shared_ptr<Point> waitsFor;
 };
 
+/// Tasks, and for each those that come before it.
+struct Graph {
+  std::vector<Task> tasks;
+  std::vector<std::set<size_t>> before;
+};
+
 struct Capture {
   CUstreamCaptureMode mode;
   std::thread::id thread;
-  bool isInvalid = false;
-  std::vector<Task> tasks = {};
+  /// The stream that the capture began in; others join it by waiting for an event of the capture.
+  Stream* origin;
+  bool isInvalid = false, isEnded = false;
+  Graph graph = {};
 };
 
 struct Stream {
   std::vector<Task> tasks;
   size_t done = 0;
-  std::unique_ptr<Capture> capture;
+  std::shared_ptr<Capture> capture;
+  /// Tasks of the capture that whatever comes next in this stream waits for.
+  std::set<size_t> front;
 };
 struct Event {
   bool isTimed;
-  bool isCaptured = false;
+  /// Where it was recorded last: in a capture, behind some of its tasks, or in a stream.
+  std::shared_ptr<Capture> capture = nullptr;
+  std::set<size_t> front = {};
   std::shared_ptr<Point> point = nullptr;
 };
-struct Graph { std::vector<Task> tasks; };
 
 /// The table that `compiler.cpp` writes at the end of a module.
 struct Kernel {

@@ -39,6 +39,7 @@ EXPORTED CUresult cuGetErrorString(CUresult code, const char** text) {
   case CUDA_ERROR_LAUNCH_FAILED: *text = "unspecified launch failure"; break;
   case CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED: *text = "operation not permitted when stream is capturing"; break;
   case CUDA_ERROR_STREAM_CAPTURE_INVALIDATED: *text = "operation failed due to a previous error during capture"; break;
+  case CUDA_ERROR_STREAM_CAPTURE_UNJOINED: *text = "capturing stream has unjoined work"; break;
   case CUDA_ERROR_STREAM_CAPTURE_ISOLATION: *text = "dependency created on uncaptured work in another stream"; break;
   case CUDA_ERROR_STREAM_CAPTURE_IMPLICIT:
     *text = "operation would make the legacy stream depend on a capturing blocking stream";

@@ -28,7 +28,10 @@ CUresult Device::fail(CUresult code, const std::string& why) {
 CUresult Device::put(Stream* stream, Task task) {
   if (stream->capture) {
     if (stream->capture->isInvalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    stream->capture->tasks.push_back(std::move(task));
+    Graph& graph = stream->capture->graph;
+    graph.before.push_back(stream->front);
+    stream->front = {graph.tasks.size()};
+    graph.tasks.push_back(std::move(task));
     return CUDA_SUCCESS;
   }
   stream->tasks.push_back(std::move(task));
@@ -133,15 +136,17 @@ EXPORTED CUresult cuStreamWaitEvent(CUstream handle, CUevent eventHandle, unsign
   Event* const event = (Event*)eventHandle;
   if (!device().events.count(event)) return CUDA_ERROR_INVALID_HANDLE;
   if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
-  if (stream->capture) {
+  if (stream->capture && stream->capture != event->capture) {
     // Work of the capture cannot wait for what stands outside.
-    if (!event->isCaptured) {
-      stream->capture->isInvalid = true;
-      return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
-    }
+    stream->capture->isInvalid = true;
+    return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+  }
+  if (event->capture) {
+    if (event->capture->isEnded) return CUDA_ERROR_CAPTURED_EVENT;
+    stream->capture = event->capture;
+    stream->front.insert(event->front.begin(), event->front.end());
     return CUDA_SUCCESS;
   }
-  if (event->isCaptured) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
   if (!event->point) return CUDA_SUCCESS;
   Task task;
   task.waitsFor = event->point;
@@ -153,7 +158,8 @@ EXPORTED CUresult cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode m
   STREAM(stream, handle);
   if (mode < CU_STREAM_CAPTURE_MODE_GLOBAL || mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
   if (stream->capture) return CUDA_ERROR_INVALID_VALUE;
-  stream->capture.reset(new Capture{mode, std::this_thread::get_id()});
+  stream->capture = std::make_shared<Capture>(Capture{mode, std::this_thread::get_id(), stream});
+  stream->front = {};
   return CUDA_SUCCESS;
 }
 
@@ -165,9 +171,22 @@ EXPORTED CUresult cuStreamEndCapture(CUstream handle, CUgraph* result) {
   if (!stream->capture) return CUDA_ERROR_INVALID_VALUE;
   if (stream->capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && stream->capture->thread != std::this_thread::get_id())
     return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-  const std::unique_ptr<Capture> capture = std::move(stream->capture);
+  if (stream->capture->origin != stream) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+  const std::shared_ptr<Capture> capture = stream->capture;
+  std::set<size_t> joined = stream->front;
+  capture->isEnded = true;
+  for (Stream* each : device().streams)
+    if (each->capture == capture) {
+      each->capture = nullptr;
+      each->front = {};
+    }
   if (capture->isInvalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-  Graph* const graph = new Graph{std::move(capture->tasks)};
+  // All that was captured comes before the end of the first stream.
+  for (size_t task = capture->graph.tasks.size(); task-- > 0;) {
+    if (!joined.count(task)) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+    joined.insert(capture->graph.before[task].begin(), capture->graph.before[task].end());
+  }
+  Graph* const graph = new Graph(std::move(capture->graph));
   device().graphs.insert(graph);
   *result = (CUgraph)graph;
   return CUDA_SUCCESS;
@@ -199,8 +218,9 @@ EXPORTED CUresult cuEventRecord(CUevent handle, CUstream streamHandle) {
   BEGIN;
   EVENT(event, handle);
   STREAM(stream, streamHandle);
-  event->isCaptured = stream->capture != nullptr;
-  if (event->isCaptured) return CUDA_SUCCESS;
+  event->capture = stream->capture;
+  event->front = stream->front;
+  if (event->capture) return CUDA_SUCCESS;
   const auto point = std::make_shared<Point>(Point{stream});
   event->point = point;
   Task task;
@@ -215,7 +235,7 @@ EXPORTED CUresult cuEventRecord(CUevent handle, CUstream streamHandle) {
 EXPORTED CUresult cuEventSynchronize(CUevent handle) {
   BEGIN;
   EVENT(event, handle);
-  if (event->isCaptured) return CUDA_ERROR_CAPTURED_EVENT;
+  if (event->capture) return CUDA_ERROR_CAPTURED_EVENT;
   if (const CUresult code = device().forbidden()) return code;
   if (event->point) device().reach(event->point);
   return device().failure;
@@ -250,10 +270,24 @@ EXPORTED CUresult cuGraphLaunch(CUgraphExec handle, CUstream streamHandle) {
   const bool fails = device().counted("replay");
   Task task;
   task.isKernel = true;
-  task.run = [tasks = graph->tasks, fails] {
+  task.run = [graph = *graph, fails] {
     if (fails) return device().fail(CUDA_ERROR_ILLEGAL_ADDRESS, "a graph is made to fail");
-    for (const Task& task : tasks)
-      if (const CUresult code = task.run()) return code;
+    // The last task first that may be done: whatever does not wait, and must, is done too early.
+    std::vector<size_t> waiting(graph.tasks.size());
+    std::vector<std::vector<size_t>> after(graph.tasks.size());
+    std::set<size_t> ready;
+    for (size_t task = 0; task < graph.tasks.size(); task++) {
+      waiting[task] = graph.before[task].size();
+      if (waiting[task] == 0) ready.insert(task);
+      for (size_t other : graph.before[task]) after[other].push_back(task);
+    }
+    while (!ready.empty()) {
+      const size_t next = *ready.rbegin();
+      ready.erase(next);
+      if (const CUresult code = graph.tasks[next].run()) return code;
+      for (size_t other : after[next])
+        if (--waiting[other] == 0) ready.insert(other);
+    }
     return CUDA_SUCCESS;
   };
   return device().put(stream, std::move(task));
