@@ -1,17 +1,19 @@
 import CUDABackend
 import IR
 import Passes
+import Runtime
 
 extension LoweredProgram {
-  /// The kernels, each with the way it is spread over threads.
-  public func mapped(within limits: ThreadLimits = ThreadLimits()) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
-    var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
-    for kernel in module.kernels {
-      do throws(Violation) { mapped.append((kernel, try mapToThreads(kernel, within: limits))) } catch {
+  /// The kernels, each with the way it is spread over threads; several are looked at at once.
+  public func mapped(
+    within limits: ThreadLimits = ThreadLimits()
+  ) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
+    let pool = ThreadPool(threads: min(module.kernels.count, ThreadPool.defaultThreads))
+    return try pool.map(module.kernels) { (kernel) throws(Diagnostic) in
+      do throws(Violation) { return (kernel: kernel, mapping: try mapToThreads(kernel, within: limits)) } catch {
         throw Diagnostic("kernel @\(kernel.name) cannot be spread over threads: \(error.message)")
       }
     }
-    return mapped
   }
 
   /// The kernels as CUDA C++.
