@@ -127,6 +127,8 @@ private struct LaunchFusion {
     for (input, operand) in late.operands.enumerated() {
       if let output = outputs(operand) { passed[BufferID(input)] = BufferID(early.operands.count + output) }
     }
+    // A result that nobody reads stays one: the kernel may read it itself.
+    kept.formUnion(early.results.indices.filter { !passed.values.contains(BufferID(early.operands.count + $0)) })
     let isKept = Set(kept.map { BufferID(early.operands.count + $0) })
     let saved = Set(passed.values).reduce(0) { $0 + a.buffers[$1.index].bytes * (isKept.contains($1) ? 1 : 2) }
     guard saved * Self.leastSaving >= traffic[numberA] + traffic[numberB],

@@ -77,15 +77,18 @@ struct LaunchPair {
       if !at.isWithin(local.length, limits) { isFine = false }
       return (local.buffer, at)
     }
+    // What is added up element by element is stored when it is done.
+    let gathered = kept.filter { locals[$0.index] != nil && first.reads($0) }
     let partA = Part(
       firstStage, of: rows, row, piece: row.id + 1, loops: 0, variables: 0,
       source: { buffer, position in
         // What it reads again of its own results.
-        ofFirst[buffer.index].map { ($0, position) } ?? within(buffer, position)
+        locals[buffer.index] == nil ? (ofFirst[buffer.index]!, position) : within(buffer, position)
       },
       targets: { buffer, position in
+        if gathered.contains(buffer) { return [within(buffer, position)] }
         let whole = ofFirst[buffer.index].map { [($0, position)] } ?? []
-        return locals[buffer.index] == nil ? whole : whole + [within(buffer, position)]
+        return locals[buffer.index] == nil ? whole : [within(buffer, position)] + whole
       })
     let partB = Part(
       secondStage, of: rows, row, piece: row.id + 2, loops: names.0.loops, variables: names.0.variables,
@@ -94,7 +97,14 @@ struct LaunchPair {
       },
       targets: { buffer, position in [(ofSecond[buffer.index]!, position)] })
     limits = partA.limits.merging(partB.limits) { one, _ in one }
-    let body = partA.body + partB.body
+    let copies = gathered.sorted { $0.index < $1.index }.enumerated().map { number, output in
+      let local = locals[output.index]!
+      let lane = LoopVariable(row.id + 3 + number, below: local.length)
+      let value = Scalar.load(local.buffer, ScalarType(first.buffers[output.index].dtype), Position(lane), guard: nil)
+      let store = Statement.store(ofFirst[output.index]!, Position(row) * local.length + Position(lane), value)
+      return Statement.loop(Loop(lane, local.length < 8 ? .serial : .vector(width: 16, unroll: 1), [store]))
+    }
+    let body = partA.body + copies + partB.body
     return isFine ? Kernel(name: name, buffers: buffers, body: [.loop(Loop(row, .parallel, body))]) : nil
   }
 }
@@ -149,6 +159,22 @@ extension Position {
 }
 
 extension Kernel {
+  /// Whether some statement reads a buffer.
+  fileprivate func reads(_ buffer: BufferID) -> Bool {
+    var found = false
+    func visit(_ scalar: Scalar) {
+      if case .load(buffer, _, _, _) = scalar { found = true }
+      scalar.forEachPart(visit)
+    }
+    forEachStatement { statement in
+      switch statement {
+      case .define(_, let value), .accumulate(_, _, let value), .store(_, _, let value), .conditional(let value, _): visit(value)
+      case .accumulator, .loop, .product: break
+      }
+    }
+    return found
+  }
+
   /// Its stage, if it has no other, multiplies no matrices, changes no input and needs no workspace.
   fileprivate var onlyStage: Loop? {
     guard body.count == 1, case .loop(let stage) = body[0], stage.kind == .parallel, stage.limit == nil,

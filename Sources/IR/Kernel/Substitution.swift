@@ -43,7 +43,11 @@ public struct Substitution {
     case .accumulate(let name, let how, let value): return [.accumulate(variable(name), how, scalar(value))]
     case .store(let buffer, let position, let value):
       let value = scalar(value)
-      return targets(buffer, self.position(position)).map { .store($0, $1, value) }
+      let targets = targets(buffer, self.position(position))
+      guard let first = targets.first else { return [] }
+      // The others get what the first one holds: the value may have been made of what stood there.
+      let held = Scalar.load(first.0, value.type, first.1, guard: nil)
+      return [.store(first.0, first.1, value)] + targets.dropFirst().map { .store($0, $1, held) }
     case .loop(let loop):
       return [.loop(Loop(counter(loop.variable), loop.kind, limit: loop.limit.map(position), body(loop.body)))]
     case .conditional(let condition, let inner): return [.conditional(scalar(condition), body(inner))]
