@@ -225,8 +225,9 @@ final class TroubledQueue: DeviceQueue {
     return try queue.makeMark()
   }
   func synchronize() throws(Diagnostic) {
-    try check()
+    // Work that was taken is done whatever the device says: memory must not go before it.
     try queue.synchronize()
+    try check()
     if case .laterThan(let failing) = trouble, launches > failing {
       throw Diagnostic("CUDA cannot finish a stream: an illegal memory access was encountered")
     }
