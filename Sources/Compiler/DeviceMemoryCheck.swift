@@ -6,9 +6,9 @@ import Passes
 /// What a program needs of a device, and whether the device has it.
 extension LoweredProgram {
   /// Where the memory of launches stands that belongs to no value: behind the plan's.
-  var scratchOffset: Int { Self.aligned(plan.bytes) }
+  var scratchOffset: Int { Transfers.aligned(plan.bytes) }
   /// Where what is written waits for its place: behind that.
-  func stagingOffset(on queue: any DeviceQueue) -> Int { scratchOffset + Self.aligned(queue.scratchBytes) }
+  func stagingOffset(on queue: any DeviceQueue) -> Int { scratchOffset + Transfers.aligned(queue.scratchBytes) }
 
   /// Bytes of the largest tensors that pass between host and device at a time.
   var stagingBytes: Int {
@@ -17,9 +17,6 @@ extension LoweredProgram {
 
   /// Bytes of all the memory that the program takes on a device: values, scratch of kernels and products, staging.
   func deviceBytes(on queue: any DeviceQueue) -> Int { stagingOffset(on: queue) + stagingBytes }
-
-  /// What products and copies want the start of a part to be a multiple of.
-  private static func aligned(_ bytes: Int) -> Int { (bytes + 255) / 256 * 256 }
 
   /// Throws, before anything is allocated, if the program wants more memory than `limit` or than is free.
   func checkMemory(on queue: any DeviceQueue, limit: Int?) throws(Diagnostic) {

@@ -94,12 +94,8 @@ public final class DeviceProgram: LoweredExecutable {
     } else {
       try putSteps { () throws(Diagnostic) in try queue.synchronize() }
       if !waitsAfterLaunches {
-        let order = StepOrder(program.accesses(on: queue), most: queue.strands)
-        // Made before: while work is recorded, nothing is.
-        let begin = try queue.makeMark()
-        var marks: [Int: any QueueMark] = [:]
-        for number in program.plan.steps.indices where order.isMarked(number) { marks[number] = try queue.makeMark() }
-        replayed = try queue.record { () throws(Diagnostic) in try putSteps(in: order, begin, marks) }
+        let strands = try Strands(StepOrder(program.accesses(on: queue), most: queue.strands), on: queue)
+        replayed = try queue.record { () throws(Diagnostic) in try putSteps(in: strands) }
       }
     }
     runs += 1
@@ -107,37 +103,26 @@ public final class DeviceProgram: LoweredExecutable {
     written = []
   }
 
-  /// Puts all launches and copies of a run into the queue, one after the other, and does `afterEach` after each launch.
-  private func putSteps(_ afterEach: () throws(Diagnostic) -> Void) throws(Diagnostic) {
+  /// Puts all launches and copies of a run into the queue, one after the other or in strands, and does `afterEach` after
+  /// each launch.
+  private func putSteps(
+    in strands: Strands? = nil, _ afterEach: () throws(Diagnostic) -> Void = {}
+  ) throws(Diagnostic) {
+    try strands?.begin()
     for number in program.plan.steps.indices {
       do throws(Diagnostic) {
-        try put(step: number, strand: 0)
+        let strand = try strands?.enter(number) ?? 0
+        try put(step: number, strand: strand)
+        try strands?.leave(number)
         try afterEach()
       } catch {
         throw program.located(error, at: number, on: queue)
       }
     }
-    do throws(Diagnostic) { try copy(program.plan.copies, strand: 0) } catch { throw afterwards(error) }
-  }
-
-  /// Puts them into strands that wait for each other where they must, with a mark for the beginning and one for each step
-  /// that somebody waits for.
-  private func putSteps(
-    in order: StepOrder, _ begin: any QueueMark, _ marks: [Int: any QueueMark]
-  ) throws(Diagnostic) {
-    try begin.set(in: .work)
-    var isOpen: Set<Int> = [0]
-    for number in program.plan.steps.indices {
-      let strand = order.strands[number]
-      if isOpen.insert(strand).inserted { try begin.hold(.strand(strand)) }
-      for other in order.waits[number] { try marks[other]?.hold(.strand(strand)) }
-      do throws(Diagnostic) { try put(step: number, strand: strand) } catch {
-        throw program.located(error, at: number, on: queue)
-      }
-      try marks[number]?.set(in: .strand(strand))
-    }
-    for (strand, number) in order.last.sorted(by: { $0.key < $1.key }) where strand != 0 { try marks[number]?.hold(.work) }
-    try copy(program.plan.copies, strand: 0)
+    do throws(Diagnostic) {
+      try strands?.join()
+      try copy(program.plan.copies, strand: 0)
+    } catch { throw afterwards(error) }
   }
 
   private func put(step number: Int, strand: Int) throws(Diagnostic) {

@@ -22,6 +22,8 @@ struct StepOrder {
   private(set) var isAwaited: [Bool]
   /// The last step of each strand that is used.
   private(set) var last: [Int: Int] = [:]
+  /// The first one.
+  private(set) var first: [Int: Int] = [:]
 
   /// - Parameters:
   ///   - steps: in an order that is right if each waits for the one before.
@@ -46,6 +48,7 @@ struct StepOrder {
       strands.append(strand)
       self.waits.append(waits)
       last[strand] = number
+      if first[strand] == nil { first[strand] = number }
     }
   }
 
@@ -80,6 +83,41 @@ struct StepOrder {
       needed.remove(number)
       return needed
     }
+  }
+}
+
+/// The marks by which the steps of an order wait for each other in a queue's strands.
+struct Strands {
+  private let order: StepOrder
+  private let start: any QueueMark
+  /// By step; all made beforehand, for while work is recorded nothing is made.
+  private let marks: [Int: any QueueMark]
+
+  init(_ order: StepOrder, on queue: any DeviceQueue) throws(Diagnostic) {
+    self.order = order
+    start = try queue.makeMark()
+    var marks: [Int: any QueueMark] = [:]
+    for step in order.strands.indices where order.isMarked(step) { marks[step] = try queue.makeMark() }
+    self.marks = marks
+  }
+
+  /// Comes before all steps.
+  func begin() throws(Diagnostic) { try start.set(in: .work) }
+
+  /// The strand of a step, which has waited for all that the step needs.
+  func enter(_ step: Int) throws(Diagnostic) -> Int {
+    let strand = order.strands[step]
+    if strand != 0, order.first[strand] == step { try start.hold(.strand(strand)) }
+    for other in order.waits[step] { try marks[other]?.hold(.strand(strand)) }
+    return strand
+  }
+
+  /// Comes behind a step.
+  func leave(_ step: Int) throws(Diagnostic) { try marks[step]?.set(in: .strand(order.strands[step])) }
+
+  /// Comes after all steps: the first strand goes on when all are done.
+  func join() throws(Diagnostic) {
+    for (strand, step) in order.last.sorted(by: { $0.key < $1.key }) where strand != 0 { try marks[step]?.hold(.work) }
   }
 }
 

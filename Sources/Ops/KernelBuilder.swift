@@ -43,8 +43,7 @@ final class KernelBuilder {
 
   /// A loop whose iterations are independent, but for accumulators they feed: vectors, where there are enough of them.
   func lanes(below extent: Int, limit: Position? = nil, _ body: (Position) -> [Statement]) -> Statement {
-    let unroll = min(4, pieces(of: extent, by: 16))
-    return make(extent < 8 ? .serial : .vector(width: 16, unroll: unroll), extent, limit, body)
+    make(.lanes(below: extent), extent, limit, body)
   }
 
   /// Appends a stage: a parallel loop.
@@ -59,6 +58,13 @@ final class KernelBuilder {
   }
 
   func kernel(_ name: String) -> Kernel { Kernel(name: name, buffers: buffers, body: stages) }
+}
+
+extension Loop.Kind {
+  /// Lanes of vectors, where there are enough of them.
+  public static func lanes(below extent: Int) -> Self {
+    extent < 8 ? .serial : .vector(width: 16, unroll: min(4, pieces(of: extent, by: 16)))
+  }
 }
 
 extension Scalar {

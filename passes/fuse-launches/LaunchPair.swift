@@ -1,4 +1,5 @@
 import IR
+import Ops
 
 /// Two kernels of one stage each, of which the second reads what the first writes, as one.
 ///
@@ -39,7 +40,10 @@ struct LaunchPair {
   func kernel(named name: String) -> Kernel? {
     var buffers: [Kernel.Buffer] = []
     var (ofFirst, ofSecond): ([Int: BufferID], [Int: BufferID]) = ([:], [:])
-    func take(_ kernel: Kernel, _ role: Kernel.Role, _ map: inout [Int: BufferID], where isTaken: (BufferID) -> Bool = { _ in true }) {
+    func take(
+      _ kernel: Kernel, _ role: Kernel.Role, _ map: inout [Int: BufferID],
+      where isTaken: (BufferID) -> Bool = { _ in true }
+    ) {
       for (number, buffer) in kernel.buffers.enumerated() where buffer.role == role && isTaken(BufferID(number)) {
         map[number] = BufferID(buffers.count)
         var buffer = buffer
@@ -102,7 +106,7 @@ struct LaunchPair {
       let lane = LoopVariable(row.id + 3 + number, below: local.length)
       let value = Scalar.load(local.buffer, ScalarType(first.buffers[output.index].dtype), Position(lane), guard: nil)
       let store = Statement.store(ofFirst[output.index]!, Position(row) * local.length + Position(lane), value)
-      return Statement.loop(Loop(lane, local.length < 8 ? .serial : .vector(width: 16, unroll: 1), [store]))
+      return Statement.loop(Loop(lane, .lanes(below: local.length), [store]))
     }
     let body = partA.body + copies + partB.body
     return isFine ? Kernel(name: name, buffers: buffers, body: [.loop(Loop(row, .parallel, body))]) : nil
@@ -159,22 +163,6 @@ extension Position {
 }
 
 extension Kernel {
-  /// Whether some statement reads a buffer.
-  fileprivate func reads(_ buffer: BufferID) -> Bool {
-    var found = false
-    func visit(_ scalar: Scalar) {
-      if case .load(buffer, _, _, _) = scalar { found = true }
-      scalar.forEachPart(visit)
-    }
-    forEachStatement { statement in
-      switch statement {
-      case .define(_, let value), .accumulate(_, _, let value), .store(_, _, let value), .conditional(let value, _): visit(value)
-      case .accumulator, .loop, .product: break
-      }
-    }
-    return found
-  }
-
   /// Its stage, if it has no other, multiplies no matrices, changes no input and needs no workspace.
   fileprivate var onlyStage: Loop? {
     guard body.count == 1, case .loop(let stage) = body[0], stage.kind == .parallel, stage.limit == nil,
@@ -184,26 +172,15 @@ extension Kernel {
     forEachStatement { if case .product = $0 { hasProduct = true } }
     return hasProduct ? nil : stage
   }
-}
 
-extension Kernel {
   /// Whether the lanes of a loop read neighbours at a place of an input that the kernel computed.
   fileprivate var readsRowsAtComputedPlaces: Bool {
     var found = false
     forEachStatement { statement in
       guard case .loop(let loop) = statement, case .vector = loop.kind else { return }
-      func visit(_ scalar: Scalar) {
-        if case .load(let buffer, _, let position, _) = scalar, buffers[buffer.index].role == .input,
-          !position.variables.isEmpty, position.step(along: loop.variable) == 1
-        {
-          found = true
-        }
-        scalar.forEachPart(visit)
-      }
-      for inner in loop.body {
-        switch inner {
-        case .define(_, let value), .accumulate(_, _, let value), .store(_, _, let value): visit(value)
-        case .accumulator, .loop, .conditional, .product: break
+      found = found || loop.body.contains { inner in
+        inner.reads { buffer, position in
+          buffers[buffer.index].role == .input && !position.variables.isEmpty && position.step(along: loop.variable) == 1
         }
       }
     }

@@ -18,22 +18,24 @@ extension Pass {
   /// `fuse-rows` where `narrow-storage` comes after it: what is stored is weighed with fewer bytes.
   static let fuseRowsStoringBF16 = rowFusion(storing: .bf16)
 
-  private static func rowFusion(storing storage: DType) -> Pass { Pass("fuse-rows", module: { (module, context) throws(Diagnostic) in
-    var made: [Function] = []
-    // A region that is there already is one kernel as it is.
-    let regions = module.regionNames
-    for index in module.functions.indices where !regions.contains(module.functions[index].name) {
-      let function = module.functions[index]
-      guard !function.operations.contains(where: { $0.op is Region || $0.op is Launch }) else { continue }
-      var clusters = RowClusters(function, storage: storage, context: &context)
-      repeatWhereCheaper(&clusters, context: &context)
-      var outline = Outline(clusters, existing: module.functions + made)
-      try outline.run()
-      module.functions[index] = outline.main
-      made += outline.regions
-    }
-    module.functions += made
-  }) }
+  private static func rowFusion(storing storage: DType) -> Pass {
+    Pass("fuse-rows", module: { (module, context) throws(Diagnostic) in
+      var made: [Function] = []
+      // A region that is there already is one kernel as it is.
+      let regions = module.regionNames
+      for index in module.functions.indices where !regions.contains(module.functions[index].name) {
+        let function = module.functions[index]
+        guard !function.operations.contains(where: { $0.op is Region || $0.op is Launch }) else { continue }
+        var clusters = RowClusters(function, storage: storage, context: &context)
+        repeatWhereCheaper(&clusters, context: &context)
+        var outline = Outline(clusters, existing: module.functions + made)
+        try outline.run()
+        module.functions[index] = outline.main
+        made += outline.regions
+      }
+      module.functions += made
+    })
+  }
 }
 
 /// Takes clusters out of a function: each becomes a function of its own, called as a region.

@@ -175,8 +175,13 @@ private struct Plan {
   private static func flops(of operation: Operation, _ function: Function) -> Int {
     let count = function.type(of: operation.results[0]).count
     guard let contract = operation.op as? Contract else { return operation.op is Gather ? 0 : count }
+    return 2 * count * terms(of: contract, operation, function)
+  }
+
+  /// How many products each element of a contraction is the sum of.
+  private static func terms(of contract: Contract, _ operation: Operation, _ function: Function) -> Int {
     let extents = contract.labels.extents(function.type(of: operation.operands[0]), function.type(of: operation.operands[1]))
-    return contract.labels.summed.reduce(2 * count) { $0 * (extents[$1] ?? 1) }
+    return contract.labels.summed.reduce(1) { $0 * (extents[$1] ?? 1) }
   }
 
   /// The rows that a region still has in common with its operations once it computes the value itself.
@@ -198,10 +203,7 @@ private struct Plan {
   private static func isCheap(_ operation: Operation, _ function: Function) -> Bool {
     switch operation.op {
     case is Unary, is Binary, is Compare, is Select, is Cast: return true
-    case let contract as Contract:
-      let labels = contract.labels
-      let extents = labels.extents(function.type(of: operation.operands[0]), function.type(of: operation.operands[1]))
-      return labels.summed.reduce(1) { $0 * (extents[$1] ?? 1) } <= 8
+    case let contract as Contract: return terms(of: contract, operation, function) <= 8
     case is Gather:
       let (table, rows) = (function.type(of: operation.operands[0]), function.type(of: operation.results[0]))
       return table.bytes * 4 <= rows.bytes

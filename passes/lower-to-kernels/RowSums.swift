@@ -50,7 +50,10 @@ struct RowSums {
   static func even(_ pieces: Int) -> Int { pieces > fanIn ? pieces / fanIn * fanIn : max(1, pieces) }
 
   /// - Parameter buffers: those of the kernel, to which workspaces and locals are added.
-  init(_ reductions: [RegionLowering.RowReduction], into results: [Value: BufferID], _ layout: RowLayout, _ buffers: inout [Kernel.Buffer]) {
+  init(
+    _ reductions: [RegionLowering.RowReduction], into results: [Value: BufferID], _ layout: RowLayout,
+    _ buffers: inout [Kernel.Buffer]
+  ) {
     self.layout = layout
     for value in results.keys.sorted() {
       guard let reduction = reductions.first(where: { $0.value == value })?.reduction else { continue }

@@ -44,7 +44,7 @@ private struct StorageNarrowing {
     self.main = main
     source = module.functions[main]
     numbers = Dictionary(module.functions.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let regions = Dictionary(module.functions.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let regions = numbers.mapValues { module.functions[$0] }
     let isChosenFrom = source.leads(to: { $0.isChoice || $0.isPower }, through: { !$0.isProduct }, regions: regions)
     let isResult = source.leads(to: { _ in false }, orTo: source.results, through: \.isElementwise, regions: regions)
     isExact = zip(isChosenFrom, isResult).map { $0 || $1 }

@@ -229,7 +229,7 @@ extension Kernel {
     guard buffers[input.index].count == buffers[output.index].count, buffers[input.index].dtype == buffers[output.index].dtype
     else { return false }
     // What is not read cannot be read too late.
-    if buffers[output.index].updates == input, !KernelLoads(of: self).buffers.contains(input) { return true }
+    if buffers[output.index].updates == input, !reads(input) { return true }
     var check = InPlaceCheck(input: input, output: output)
     check.visit(body)
     return check.isFine && check.writingBlocks <= 1
@@ -289,35 +289,5 @@ private struct InPlaceCheck {
     var parts: [Scalar] = []
     value.forEachPart { parts.append($0) }
     for part in parts { note(part, &touches, written) }
-  }
-}
-
-/// The buffers that a kernel reads.
-private struct KernelLoads {
-  private(set) var buffers: Set<BufferID> = []
-
-  init(of kernel: Kernel) { visit(kernel.body) }
-
-  private mutating func visit(_ body: [Statement]) {
-    for statement in body {
-      switch statement {
-      case .define(_, let value), .accumulate(_, _, let value), .store(_, _, let value): visit(value)
-      case .accumulator: break
-      case .loop(let loop): visit(loop.body)
-      case .conditional(let condition, let body):
-        visit(condition)
-        visit(body)
-      case .product(let product):
-        buffers.formUnion([product.a.buffer, product.b.buffer])
-        if product.accumulates { buffers.insert(product.c.buffer) }
-      }
-    }
-  }
-
-  private mutating func visit(_ value: Scalar) {
-    if case .load(let buffer, _, _, _) = value { buffers.insert(buffer) }
-    var parts: [Scalar] = []
-    value.forEachPart { parts.append($0) }
-    for part in parts { visit(part) }
   }
 }

@@ -80,9 +80,10 @@ public final class Transfers {
     }
   }
 
-  /// What devices move at once starts at multiples of this.
+  /// What products and copies of a device want the start of a part of memory to be a multiple of.
   static let alignment = 256
-  static func aligned(_ bytes: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
+  /// The next multiple.
+  public static func aligned(_ bytes: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
 }
 
 /// Host memory that is used piece by piece, over and over, by copies of one lane.

@@ -55,20 +55,3 @@ public struct Substitution {
     }
   }
 }
-
-extension Kernel {
-  /// Calls `body` for every statement, from the outside in.
-  public func forEachStatement(_ body: (Statement) -> Void) {
-    func visit(_ statements: [Statement]) {
-      for statement in statements {
-        body(statement)
-        switch statement {
-        case .loop(let loop): visit(loop.body)
-        case .conditional(_, let inner): visit(inner)
-        case .define, .accumulator, .accumulate, .store, .product: break
-        }
-      }
-    }
-    visit(self.body)
-  }
-}
