@@ -65,6 +65,8 @@ import Testing
     options.precision = workload.precision
     let lowered = try lower(Module(functions: [program.function]), entry: program.function.name, options: options)
     #expect(lowered.plan.steps.count <= launches)
+    // Nothing is compiled that nobody launches.
+    #expect(Set(lowered.plan.steps.map(\.kernel)) == Set(lowered.module.kernels.map(\.name)))
     let bytes = Double(lowered.module.cost(of: lowered.function).bytes)
     #expect(bytes <= moved * Double(program.leastBytes), "\(bytes / Double(program.leastBytes))")
   }

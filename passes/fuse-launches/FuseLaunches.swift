@@ -14,14 +14,17 @@ extension Pass {
   /// are looked up) join what stands before and after them here, on the level of kernels, where all are alike: loops around
   /// accesses whose positions say which row they belong to. What only passed between the two is never in memory.
   public static let fuseLaunches = Pass("fuse-launches", module: { (module, context) throws(Diagnostic) in
-    let before = module.launched
+    let (before, given) = (module.launched, Set(module.kernels.map(\.name)))
     for index in module.functions.indices {
       var fusion = LaunchFusion(module.functions[index], module.kernels)
       fusion.run(&context)
       (module.functions[index], module.kernels) = (fusion.function, fusion.kernels)
     }
+    // What is launched no more, and what became part of a larger kernel; kernels that nobody ever launched stay.
     let after = module.launched
-    module.kernels.removeAll { before.contains($0.name) && !after.contains($0.name) }
+    module.kernels.removeAll { kernel in
+      !after.contains(kernel.name) && (before.contains(kernel.name) || !given.contains(kernel.name))
+    }
   })
 }
 
