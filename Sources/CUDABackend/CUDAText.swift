@@ -94,6 +94,7 @@ public struct CUDAProgram: Hashable, Sendable {
 
   /// The text of some kernels, which compiles by itself.
   public func text(of numbers: Range<Int>) -> String {
-    deviceLibrary + kernels[numbers].map { "\n" + $0.functions }.joined()
+    let functions = kernels[numbers].map { "\n" + $0.functions }.joined()
+    return deviceLibrary + (functions.contains("warpgroup_tile<") ? warpgroupLibrary : "") + functions
   }
 }

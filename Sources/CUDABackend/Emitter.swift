@@ -102,7 +102,7 @@ struct StageEmitter {
 
   /// The loop over iterations, with what each team needs to know first.
   mutating func writeIterations(of loop: Loop) throws(Violation) {
-    if mapping.sharedBytes > 0 { write("extern __shared__ __align__(16) unsigned char shared[];") }
+    if mapping.sharedBytes > 0 { write("extern __shared__ __align__(\(mapping.sharedAlignment)) unsigned char shared[];") }
     if mapping.team > 1 {
       write("const int lane = threadIdx.x\(mapping.teamsPerBlock > 1 ? " % \(mapping.team)" : "");")
       if mapping.isPartOfWarp && isCooperative {

@@ -48,8 +48,7 @@ struct Show: ParsableCommand {
       let program = try mapped(kernels(of: module))
       return try describing(nil) { () throws(Violation) in try CUDAProgram(program) }.text
     case .cubin:
-      let program = try mapped(kernels(of: module))
-      return try codeReport(describing(nil) { () throws(Violation) in try CUDAProgram(program) })
+      return try codeReport(kernels(of: module))
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }
   }
@@ -59,10 +58,13 @@ struct Show: ParsableCommand {
     return module.kernels
   }
 
-  private func mapped(_ kernels: [Kernel]) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
+  private func mapped(
+    _ kernels: [Kernel], for architecture: NVRTC.Architecture = .sm90
+  ) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
+    let limits = ThreadLimits(for: architecture)
     var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
     for kernel in kernels {
-      mapped.append((kernel, try describing(kernel) { () throws(Violation) in try mapToThreads(kernel) }))
+      mapped.append((kernel, try describing(kernel) { () throws(Violation) in try mapToThreads(kernel, within: limits) }))
     }
     return mapped
   }
@@ -74,9 +76,11 @@ struct Show: ParsableCommand {
   }
 
   /// What NVRTC makes of a program with nothing on disk, and what that takes.
-  private func codeReport(_ program: CUDAProgram) throws(Diagnostic) -> String {
+  private func codeReport(_ kernels: [Kernel]) throws(Diagnostic) -> String {
     var report = ""
     for architecture in NVRTC.Architecture.allCases {
+      let mapped = try mapped(kernels, for: architecture)
+      let program = try describing(nil) { () throws(Violation) in try CUDAProgram(mapped) }
       let clock = ContinuousClock()
       let start = clock.now
       let pieces = try CUDACompiler(for: architecture, cacheDirectory: nil).compile(program)

@@ -92,7 +92,7 @@ EXPORTED nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const c
   bool hasArchitecture = false;
   for (int number = 0; number < count; number++) {
     const std::string option = options[number];
-    if (option == "--gpu-architecture=sm_90") hasArchitecture = true;
+    if (option == "--gpu-architecture=sm_90a") hasArchitecture = true;
     else if (option != "--std=c++17" && option != "--fmad=false" && option != "--Ofast-compile=min") {
       program->log = "nvrtc: error: invalid value for --gpu-architecture, or unknown option: " + option;
       return NVRTC_ERROR_INVALID_OPTION;
