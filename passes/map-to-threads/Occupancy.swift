@@ -53,7 +53,7 @@ struct Occupancy {
     var idle: Set<Variable> = []
     for (place, statement) in body.enumerated() {
       if case .accumulator(let variable, _) = statement { idle.insert(variable) }
-      forEachUse(in: statement) {
+      statement.forEachVariable {
         lastUse[$0] = place
         if idle.remove($0) != nil { fed[place, default: []].append($0) }
       }
@@ -71,27 +71,5 @@ struct Occupancy {
       live = live.filter { (lastUse[$0] ?? -1) > place }
     }
     return peak
-  }
-
-  private static func forEachUse(in statement: Statement, _ body: (Variable) -> Void) {
-    switch statement {
-    case .define(_, let scalar): scalar.forEachVariable(body)
-    case .accumulator: break
-    case .accumulate(let variable, _, let scalar):
-      body(variable)
-      scalar.forEachVariable(body)
-    case .store(_, let position, let scalar):
-      position.variables.forEach(body)
-      scalar.forEachVariable(body)
-    case .loop(let loop):
-      loop.limit?.variables.forEach(body)
-      for inner in loop.body { forEachUse(in: inner, body) }
-    case .conditional(let condition, let inner):
-      condition.forEachVariable(body)
-      for inner in inner { forEachUse(in: inner, body) }
-    case .product(let product):
-      let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
-      for position in [product.a.offset, product.b.offset, product.c.offset] + limits { position.variables.forEach(body) }
-    }
   }
 }
