@@ -18,7 +18,7 @@ public struct CUDAText: Hashable, Sendable {
     public var scratchBytes: Int
     /// The pointers the function takes.
     public var arguments: [Argument]
-    /// Whether threads wait for each other or shuffle.
+    /// Whether threads wait for each other or for copies, or shuffle.
     public var isCooperative: Bool
     /// The same, done by a library of matrix products, where there is one.
     public var library: LibraryProduct?
