@@ -5,6 +5,8 @@ public struct CUDAText: Hashable, Sendable {
   /// The functions, without the device library they call; none for a stage that is left out.
   public var functions: [Function] = []
   public var launches: [Launch] = []
+  /// All functions.
+  public var text: String { functions.map(\.text).joined() }
   /// A stage as a function.
   public struct Function: Hashable, Sendable {
     public var name: String

@@ -24,8 +24,9 @@ import Testing
     guard NVRTC.absence == nil else { return }
     let kernels = try lowered.flatMap { try $0.mapped() }.filter { Self.seen.isNew($0.kernel) }
     for architecture in NVRTC.Architecture.allCases {
-      let pieces = try CUDACompiler(for: architecture, threads: 1, effort: .least).compile(CUDAProgram(kernels))
-      #expect(pieces.flatMap(\.kernels).count == kernels.count)
+      let program = try CUDAProgram(kernels)
+      let pieces = try CUDACompiler(for: architecture, threads: 1, effort: .least).compile(program)
+      #expect(pieces.flatMap(\.functions).sorted() == Array(program.functions.indices))
     }
   }
 
