@@ -1,4 +1,5 @@
 import IR
+import Runtime
 
 /// A kernel as CUDA C++: a function for each stage, and how they are launched, one after the other.
 public struct CUDAText: Hashable, Sendable {
@@ -93,9 +94,15 @@ public struct CUDAProgram: Hashable, Sendable {
     where isLeftOut: (_ kernel: Int, _ stage: Int) -> Bool = { _, _ in false }
   ) throws(Violation) {
     var names: [CUDAText.Function.Form: String] = [:]
-    for (number, item) in kernels.enumerated() {
-      let leftOut = Set(item.mapping.stages.indices.filter { isLeftOut(number, $0) })
-      let text = try CUDAEmitter.emit(item.kernel, as: item.mapping, prefix: "k\(number)_", leavingOut: leftOut)
+    let leftOut = kernels.enumerated().map { number, item in
+      Set(item.mapping.stages.indices.filter { isLeftOut(number, $0) })
+    }
+    let pool = ThreadPool(threads: min(kernels.count, ThreadPool.defaultThreads))
+    let texts = try pool.map(Array(kernels.indices)) { (number) throws(Violation) in
+      let (kernel, mapping) = kernels[number]
+      return try CUDAEmitter.emit(kernel, as: mapping, prefix: "k\(number)_", leavingOut: leftOut[number])
+    }
+    for text in texts {
       var shared: [String: String] = [:]
       for function in text.functions {
         if let known = names[function.form] {

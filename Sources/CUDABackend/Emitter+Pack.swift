@@ -71,7 +71,7 @@ extension StageEmitter {
   /// The start of a block that a thread goes through once, if it has a lane at all. The condition stands there even where all
   /// threads have one: a compiler that knew that would keep what it has loaded from loop to loop, and run out of registers.
   mutating func writeOneTurn(_ counter: String, _ type: String, from start: String, below limit: String) {
-    write("if (\(start) < \(limit)) {")
+    write(start == "0" ? "{" : "if (\(start) < \(limit)) {")
     indent += 1
     write("const \(type) \(counter) = \(start);")
   }

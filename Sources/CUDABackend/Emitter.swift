@@ -25,13 +25,22 @@ public enum CUDAEmitter {
 
   /// `name` with everything that C does not take in a name replaced.
   static func identifier(_ name: String) -> String {
-    String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    if name.utf8.allSatisfy(isLetterOrDigit) { return name }
+    return String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+  }
+
+  static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    default: false
+    }
   }
 }
 
 /// A line of a text, and its break; one that is too long goes on in further lines, each broken where a space is.
 func wrapped(_ line: String, indent: Int) -> String {
   let most = 120
+  if 2 * indent + line.utf8.count <= most { return String(repeating: " ", count: 2 * indent) + line + "\n" }
   var rest = Array(line.utf8)[...]
   var (text, margin) = ("", 2 * indent)
   while margin + rest.count > most, !line.hasPrefix("#") {
@@ -176,7 +185,8 @@ extension StageEmitter {
     let number = buffers[id] ?? buffers.count
     buffers[id] = number
     // Kernels number the buffers of regions, too.
-    let name = String(kernel.buffers[id.index].name.reversed().drop(while: \.isNumber).reversed())
+    var name = kernel.buffers[id.index].name
+    while let last = name.utf8.last, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(last) { name.removeLast() }
     return "b\(number)_\(CUDAEmitter.identifier(name))"
   }
   mutating func name(_ loop: LoopVariable) -> String {

@@ -252,7 +252,7 @@ private struct InPlaceCheck {
   mutating func visit(_ statements: [Statement]) {
     var touches = false
     var written: Set<Position> = []
-    for statement in statements {
+    for statement in statements where isFine {
       switch statement {
       case .define(_, let value), .accumulate(_, _, let value): note(value, &touches, written)
       case .store(let buffer, let position, let value):
@@ -286,8 +286,6 @@ private struct InPlaceCheck {
       }
       if buffer == output { isFine = false }
     }
-    var parts: [Scalar] = []
-    value.forEachPart { parts.append($0) }
-    for part in parts { note(part, &touches, written) }
+    value.forEachPart { note($0, &touches, written) }
   }
 }
