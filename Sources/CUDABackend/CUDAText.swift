@@ -24,6 +24,7 @@ public struct CUDAText: Hashable, Sendable {
       var isCooperative: Bool
       /// Products of matrices, each of which is a lot to compile.
       var products: Int
+      var isOfWarpgroups: Bool
     }
 
     public var text: String {
@@ -153,6 +154,7 @@ public struct CUDAProgram: Hashable, Sendable {
 
   /// The text of some functions, which compiles by itself.
   public func text(of numbers: [Int]) -> String {
-    deviceLibrary + numbers.map { "\n" + functions[$0].text }.joined()
+    let needsWarpgroups = numbers.contains { functions[$0].form.isOfWarpgroups }
+    return deviceLibrary + (needsWarpgroups ? warpgroupLibrary : "") + numbers.map { "\n" + functions[$0].text }.joined()
   }
 }

@@ -24,6 +24,11 @@ extension StageEmitter {
 
   /// The function of the device library that does one tile.
   private func function(for product: Product, as tile: ThreadMapping.ProductTile) -> String {
+    if tile.isOfWarpgroups {
+      let operands = [tile.a.isAlongDepth, tile.b.isAlongDepth, canStorePairs(product), product.accumulates]
+      let sizes = [tile.rows, tile.columns, tile.unitColumns, tile.pieces].map(String.init)
+      return "warpgroup_tile<\((sizes + operands.map(String.init)).joined(separator: ", "))>"
+    }
     var parameters = [tile.rows, tile.columns, tile.depth, tile.unitRows, tile.unitColumns].map(String.init)
     let name: String
     switch tile.unit {

@@ -102,7 +102,8 @@ struct StageEmitter {
     let form = CUDAText.Function.Form(
       bounds: "__launch_bounds__(\(mapping.threads), \(mapping.leastResidentBlocks))",
       parameters: parameters.joined(separator: ", "), body: text, sharedBytes: mapping.sharedBytes,
-      isCooperative: isCooperative, products: mapping.tiles.count)
+      isCooperative: isCooperative, products: mapping.tiles.count,
+      isOfWarpgroups: mapping.tiles.values.contains { $0.isOfWarpgroups })
     let launch = CUDAText.Launch(
       function: name, grid: loop.variable.extent == 0 ? 0 : mapping.blocks, block: mapping.threads,
       sharedBytes: mapping.sharedBytes, scratchBytes: mapping.scratchBytes,
@@ -118,7 +119,7 @@ struct StageEmitter {
 
   /// The loop over iterations, with what each team needs to know first.
   mutating func writeIterations(of loop: Loop) throws(Violation) {
-    if mapping.sharedBytes > 0 { write("extern __shared__ __align__(16) unsigned char shared[];") }
+    if mapping.sharedBytes > 0 { write("extern __shared__ __align__(\(mapping.sharedAlignment)) unsigned char shared[];") }
     if mapping.team > 1 {
       write("const int lane = threadIdx.x\(mapping.teamsPerBlock > 1 ? " % \(mapping.team)" : "");")
       if mapping.isPartOfWarp && isCooperative {

@@ -24,16 +24,24 @@ extension LoweredProgram {
   ) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] { try module.mapped(within: limits) }
 
   /// The kernels as CUDA C++.
-  public func cuda() throws(Diagnostic) -> CUDAProgram {
-    let mapped = try mapped()
+  public func cuda(for architecture: NVRTC.Architecture = .sm90) throws(Diagnostic) -> CUDAProgram {
+    let mapped = try mapped(within: ThreadLimits(for: architecture))
     do throws(Violation) { return try CUDAProgram(mapped) } catch { throw Diagnostic(error.message) }
   }
 }
 
 extension ThreadLimits {
-  /// What a GPU has, where that is less than what is counted on.
-  init(of device: CUDADevice) {
+  /// What the largest GPU of an architecture has.
+  public init(for architecture: NVRTC.Architecture) {
     self.init()
+    guard architecture == .sm80 else { return }
+    hasWarpgroups = false
+    (sharedBytes, sharedOfMultiprocessor, multiprocessors) = (163 << 10, 164 << 10, 108)
+  }
+
+  /// What a GPU has, where that is less than what is counted on.
+  init(of device: CUDADevice) throws(Diagnostic) {
+    self.init(for: try device.architecture())
     sharedBytes = min(sharedBytes, device.sharedBytesPerBlock)
     sharedBytesOfProducts = min(sharedBytesOfProducts, device.sharedBytesPerBlock)
     // A multiprocessor has 1 KiB more than its largest block.

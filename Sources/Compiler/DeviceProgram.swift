@@ -67,7 +67,7 @@ public final class DeviceProgram: LoweredExecutable {
     onGPU module: Module, entry: String, options: CompileOptions = CompileOptions()
   ) throws(Diagnostic) {
     let device = try CUDADevice.standard()
-    let limits = ThreadLimits(of: device)
+    let limits = try ThreadLimits(of: device)
     try self.init(module, entry: entry, options: options, within: limits) { kernels throws(Diagnostic) in
       try GPUQueue(kernels, on: device, cacheDirectory: options.cacheDirectory)
     }

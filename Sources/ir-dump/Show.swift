@@ -47,7 +47,7 @@ struct Show: ParsableCommand {
         + module.kernels.map { "@\($0.name): \($0.cost)\n" }.joined()
     case .threads: return try mapped(module).map { $0.mapping.text(for: $0.kernel) }.joined(separator: "\n")
     case .cuda: return try cuda(mapped(module)).text
-    case .cubin: return try codeReport(mapped(module))
+    case .cubin: return try codeReport(module)
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }
   }
@@ -57,9 +57,11 @@ struct Show: ParsableCommand {
     return module.kernels
   }
 
-  private func mapped(_ module: Module) throws -> [(kernel: Kernel, mapping: ThreadMapping)] {
+  private func mapped(
+    _ module: Module, for architecture: NVRTC.Architecture = .sm90
+  ) throws -> [(kernel: Kernel, mapping: ThreadMapping)] {
     _ = try kernels(of: module)
-    return try module.mapped()
+    return try module.mapped(within: ThreadLimits(for: architecture))
   }
 
   private func cuda(
@@ -68,13 +70,14 @@ struct Show: ParsableCommand {
     do throws(Violation) { return try CUDAProgram(kernels, where: isLeftOut) } catch { throw Diagnostic(error.message) }
   }
 
-  /// What NVRTC makes of a program, without what cuBLASLt does on a GPU, and what that takes, from writing the text to
-  /// having the code. `cpu` is the processor time of all threads, and of the longest module alone.
-  private func codeReport(_ kernels: [(kernel: Kernel, mapping: ThreadMapping)]) throws(Diagnostic) -> String {
+  /// What NVRTC makes of a program, without what cuBLASLt does on a GPU, and what that takes, from kernels that are spread
+  /// over threads to their code. `cpu` is the processor time of all threads, and of the longest module alone.
+  private func codeReport(_ module: Module) throws -> String {
     var report = ""
-    let left = kernels.reduce(0) { $0 + $1.mapping.stages.count { $0.library != nil } }
     func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
     for architecture in NVRTC.Architecture.allCases {
+      let kernels = try mapped(module, for: architecture)
+      let left = kernels.reduce(0) { $0 + $1.mapping.stages.count { $0.library != nil } }
       let clock = ContinuousClock()
       let start = clock.now
       let program = try cuda(kernels) { kernels[$0].mapping.stages[$1].library != nil }

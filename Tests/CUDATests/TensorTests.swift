@@ -1,4 +1,5 @@
 import CUDABackend
+import Compiler
 import IR
 import Passes
 import TestSupport
@@ -18,7 +19,7 @@ import Testing
       }
     }
     return samples + [
-      .product("tensor_wide", 130, 136, 96, dtypes: (.bf16, .bf16, .bf16)).tolerance(1e-2),
+      .product("tensor_large", 130, 132, 96, dtypes: (.bf16, .bf16, .bf16)).tolerance(1e-2),
       .product("tensor_f16", 40, 24, 64, bTransposed: true, dtypes: (.f16, .f16, .f16)).tolerance(2e-3),
       .product("tensor_adds", 40, 24, 64, dtypes: (.bf16, .bf16, .f32), accumulates: true).tolerance(1e-5),
       .product("tensor_columns", 40, 24, 64, cTransposed: true, dtypes: (.bf16, .bf16, .bf16)).tolerance(1e-2),
@@ -52,23 +53,47 @@ import Testing
     return samples.map { $0.tolerance(3e-3) }
   }()
 
-  static let tf32: ThreadLimits = {
-    var limits = ThreadLimits()
-    limits.allowsTF32 = true
-    return limits
+  /// Products that four warps do together: all layouts, tiles of all shapes, some that end in the middle.
+  static let wide: [Sample] = {
+    var samples: [Sample] = []
+    for (number, (a, b)) in [(false, false), (false, true), (true, false), (true, true)].enumerated() {
+      for (m, n, k) in [(136, 264, 328), (64, 200, 64), (72, 64, 144), (64, 72, 80)] {
+        samples.append(
+          .product(
+            "wide_\(number)_\(m)_\(n)", m, n, k, aTransposed: a, bTransposed: b, dtypes: (.bf16, .bf16, .f32)
+          ).tolerance(3e-5))
+      }
+    }
+    return samples + [
+      .product("wide_f16", 80, 136, 64, bTransposed: true, dtypes: (.f16, .f16, .f16)).tolerance(4e-3),
+      .product("wide_adds", 80, 136, 192, dtypes: (.bf16, .bf16, .f32), accumulates: true).tolerance(2e-5),
+      .product("wide_columns", 80, 136, 64, cTransposed: true, dtypes: (.bf16, .bf16, .bf16)).tolerance(2e-2),
+    ]
   }()
 
-  static let mapped = Result {
-    try samples.map { ($0.kernel, try mapToThreads($0.kernel)) }
-      + rounded.map { ($0.kernel, try mapToThreads($0.kernel, within: tf32)) }
+  static func limits(_ architecture: NVRTC.Architecture, tf32: Bool = false) -> ThreadLimits {
+    var limits = ThreadLimits(for: architecture)
+    limits.allowsTF32 = tf32
+    return limits
   }
+
+  static func mapped(for architecture: NVRTC.Architecture) throws -> [(kernel: Kernel, mapping: ThreadMapping)] {
+    // Few tiles would be made smaller, so that all multiprocessors have one.
+    var single = limits(architecture)
+    single.multiprocessors = 1
+    return try samples.map { ($0.kernel, try mapToThreads($0.kernel, within: limits(architecture))) }
+      + wide.map { ($0.kernel, try mapToThreads($0.kernel, within: single)) }
+      + rounded.map { ($0.kernel, try mapToThreads($0.kernel, within: limits(architecture, tf32: true))) }
+  }
+  static let mapped = Result { try mapped(for: .sm90) }
   static let program = Result { try EmulatedCUDA.compile(mapped.get()) }
 
-  @Test("emulated, tensor cores compute what the interpreter computes", arguments: (samples + rounded).indices)
+  @Test("emulated, tensor cores compute what the interpreter computes", arguments: (samples + wide + rounded).indices)
   func emulated(_ number: Int) throws {
-    let sample = (TensorTests.samples + TensorTests.rounded)[number]
-    let stage = try #require(TensorTests.mapped.get()[number].1.stages.last)
+    let sample = (TensorTests.samples + TensorTests.wide + TensorTests.rounded)[number]
+    let stage = try #require(TensorTests.mapped.get()[number].mapping.stages.last)
     #expect(stage.tiles.values.allSatisfy { $0.unit != .thread })
+    #expect(stage.tiles.values.allSatisfy(\.isOfWarpgroups) == sample.kernel.name.contains("wide"))
     let wanted = try sample.interpreted()
     var first: [[UInt8]]?
     for order in [EmulatedCUDA.ThreadOrder.ascending, .descending, .shuffled(5)] {
@@ -83,7 +108,7 @@ import Testing
 
   @Test("NVRTC compiles them", .needsNVRTC, arguments: NVRTC.Architecture.allCases)
   func compiles(architecture: NVRTC.Architecture) throws {
-    let code = try NVRTC.load().compile(CUDAProgram(TensorTests.mapped.get()).text, for: architecture)
+    let code = try NVRTC.load().compile(CUDAProgram(TensorTests.mapped(for: architecture)).text, for: architecture)
     #expect(!code.isEmpty)
   }
 

@@ -62,10 +62,11 @@ import Testing
   func compiles(path: String) throws {
     let file = try TestFile(path: path)
     let module = try ParsedModule(parsing: file.program, file: path, ops: OpSet.table).module
-    var programs = [try CUDAProgram(module.kernels.map { ($0, try mapToThreads($0)) })]
-    if module.kernels.isEmpty { programs = try module.entries.map { try lower(module, entry: $0.name).cuda() } }
-    for program in programs {
-      for architecture in NVRTC.Architecture.allCases {
+    for architecture in NVRTC.Architecture.allCases {
+      let limits = ThreadLimits(for: architecture)
+      var programs = [try CUDAProgram(module.kernels.map { ($0, try mapToThreads($0, within: limits)) })]
+      if module.kernels.isEmpty { programs = try module.entries.map { try lower(module, entry: $0.name).cuda(for: architecture) } }
+      for program in programs {
         let pieces = try CUDACompiler(for: architecture, threads: 1, effort: .least).compile(program)
         #expect(pieces.flatMap(\.functions).sorted() == Array(program.functions.indices))
       }

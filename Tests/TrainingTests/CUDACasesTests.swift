@@ -22,8 +22,9 @@ import Testing
     let lowered = programs.list.withLock { $0 }
     #expect(!lowered.isEmpty)
     guard NVRTC.absence == nil else { return }
-    let kernels = try lowered.flatMap { try $0.mapped() }.filter { Self.seen.isNew($0.kernel) }
+    let new = try Set(lowered.flatMap(\.module.kernels).filter { Self.seen.isNew($0) })
     for architecture in NVRTC.Architecture.allCases {
+      let kernels = try lowered.flatMap { try $0.mapped(within: ThreadLimits(for: architecture)) }.filter { new.contains($0.kernel) }
       let program = try CUDAProgram(kernels)
       let pieces = try CUDACompiler(for: architecture, threads: 1, effort: .least).compile(program)
       #expect(pieces.flatMap(\.functions).sorted() == Array(program.functions.indices))

@@ -48,13 +48,28 @@ import Testing
     for (a, b) in zip(truth, found) { #expect(abs(a - b) < 5e-3) }
   }
 
-  @Test("products are bf16; parameters, moments and losses are not")
-  func types() throws {
+  func step(_ precision: Precision) throws -> LoweredProgram {
     let program = try Program(Configuration(PrecisionTests.json))
     let tokens = TensorType.i64(2, 16)
     let gradient = try program.differentiated(inputs: ["tokens": tokens, "targets": tokens], recomputing: nil)
     let step = try program.trainingStep(continuing: gradient, optimizer: AdamW())
-    let lowered = try lower(Module(functions: [step]), entry: step.name, options: PrecisionTests.options(.bf16))
+    return try lower(Module(functions: [step]), entry: step.name, options: PrecisionTests.options(precision))
+  }
+
+  @Test("only the kernel that renews a moment reads it", arguments: [Precision.f32, .bf16])
+  func moments(precision: Precision) throws {
+    let function = try step(precision).function
+    let moments = function.parameters.filter { function.name(of: $0).hasPrefix("state/m/") }
+    #expect(moments.count > 20)
+    for moment in moments {
+      let readers = function.operations.filter { $0.operands.contains(moment) }
+      #expect(readers.count == 1, "\(function.name(of: moment))")
+    }
+  }
+
+  @Test("products are bf16; parameters, moments and losses are not")
+  func types() throws {
+    let lowered = try step(.bf16)
     for value in lowered.function.parameters + lowered.function.results {
       #expect(lowered.function.type(of: value).dtype != .bf16, "\(lowered.function.name(of: value))")
     }

@@ -31,6 +31,8 @@ public struct ThreadLimits: Hashable, Sendable {
   public var libraryFlops = 1 << 17
   /// Most calls of the library for one stage.
   public var libraryCalls = 64
+  /// Whether tensor cores multiply for four warps together, as those of sm_90 do.
+  public var hasWarpgroups = true
   /// Whether products of f32 may round their factors to the 10 bits of tf32.
   public var allowsTF32 = false
 
@@ -169,9 +171,11 @@ private func place(
   var scratch: [(id: BufferID, bytes: Int)] = []
   var used = stage.combinationBytes
   // Products come one after the other, and use the same memory.
+  used = multiple(of: stage.sharedAlignment, used)
   for path in stage.tiles.keys { stage.tiles[path]?.at = used }
   used += stage.tiles.values.map(\.bytes).max() ?? 0
-  var room = (stage.tiles.isEmpty ? limits.sharedBytes : limits.sharedBytesOfProducts) - used
+  let isOfWarps = stage.tiles.values.contains { !$0.isOfWarpgroups }
+  var room = (isOfWarps ? limits.sharedBytesOfProducts : limits.sharedBytes) - used
   var words = words
   for local in locals {
     let isOwn = stage.team == 1 || !local.hasLaneStores
@@ -221,7 +225,8 @@ private func registers(
   return .registers(planes: planes, turns: turns, width: width)
 }
 
-private func multipleOfWarp(_ threads: Int) -> Int { (threads + 31) / 32 * 32 }
+private func multiple(of unit: Int, _ count: Int) -> Int { (count + unit - 1) / unit * unit }
+private func multipleOfWarp(_ threads: Int) -> Int { multiple(of: 32, threads) }
 
 private func powerOfTwo(atLeast count: Int) -> Int {
   var power = 1

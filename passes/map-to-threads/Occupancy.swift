@@ -36,10 +36,13 @@ struct Occupancy {
 
   /// Results and factors that a thread holds.
   private static func registers(of tile: ThreadMapping.ProductTile) -> Int {
+    // Four warps read both operands from shared memory.
+    if tile.isOfWarpgroups { return tile.unitRows * tile.unitColumns / 128 + 24 }
     switch tile.unit {
-    case .thread: tile.unitRows * tile.unitColumns + tile.unitRows + tile.unitColumns
+    case .thread: return tile.unitRows * tile.unitColumns + tile.unitRows + tile.unitColumns
     // Fragments of both operands, and where the copies of the next pieces come from.
-    case .bf16, .f16, .tf32: tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2 + 8
+    case .bf16, .f16, .tf32:
+      return tile.unitRows * tile.unitColumns / 32 + tile.unitRows / 16 * 4 + tile.unitColumns / 8 * 2 + 8
     }
   }
 

@@ -10,8 +10,11 @@ func productTile(
   guard let unit = tensorUnit(for: product, in: kernel, within: limits) else { return threadTile(for: product) }
   var tile = ThreadMapping.ProductTile(
     rows: 128, columns: 128, depth: 32, unit: unit, unitRows: 0, unitColumns: 0, pieces: 3,
-    a: operand(product.a, lines: product.m, side: \.rowStride, depth: \.columnStride, in: kernel),
-    b: operand(product.b, lines: product.n, side: \.columnStride, depth: \.rowStride, in: kernel))
+    a: operand(product.a, side: \.rowStride, depth: \.columnStride, in: kernel),
+    b: operand(product.b, side: \.columnStride, depth: \.rowStride, in: kernel))
+  if limits.hasWarpgroups, suitsWarpgroups(product, as: tile, in: kernel) {
+    return warpgroupTile(for: product, from: tile, iterations: iterations, within: limits)
+  }
   if unit == .tf32 { tile.depth = 16 }
   while tile.rows > 32 && tile.rows / 2 >= product.m { tile.rows /= 2 }
   while tile.columns > 32 && tile.columns / 2 >= product.n { tile.columns /= 2 }
@@ -21,6 +24,30 @@ func productTile(
   // Two warps down and as many across as leave each of them at most 64 × 32 results in its registers.
   tile.unitRows = tile.rows / 2
   tile.unitColumns = tile.columns / (tile.rows * tile.columns >= 128 * 128 ? 4 : 2)
+  return tile
+}
+
+/// Whether both operands come from global memory 16 bytes at once, and there is enough of the product for four warps.
+private func suitsWarpgroups(_ product: Product, as tile: ThreadMapping.ProductTile, in kernel: Kernel) -> Bool {
+  guard min(product.m, product.n, product.k) >= 64 else { return false }
+  return [(product.a, tile.a), (product.b, tile.b)].allSatisfy { matrix, operand in
+    let buffer = kernel.buffers[matrix.buffer.index]
+    return buffer.role != .local && buffer.dtype.size == 2 && operand.width == 8
+  }
+}
+
+/// 64 rows for each four warps, and two such groups where the product has as much: above each other, so that they share
+/// the columns, or side by side.
+private func warpgroupTile(
+  for product: Product, from start: ThreadMapping.ProductTile, iterations: Int?, within limits: ThreadLimits
+) -> ThreadMapping.ProductTile {
+  var tile = start
+  (tile.isOfWarpgroups, tile.depth, tile.pieces) = (true, 64, 4)
+  tile.rows = product.m > 64 ? 128 : 64
+  tile.columns = product.n > 128 ? 256 : product.n > 64 ? 128 : 64
+  while let iterations, tile.columns > 64, tile.count(of: product) * iterations < limits.multiprocessors { tile.columns /= 2 }
+  tile.unitRows = 64
+  tile.unitColumns = tile.rows == 64 && tile.columns > 64 ? tile.columns / 2 : tile.columns
   return tile
 }
 
@@ -54,8 +81,7 @@ private func threadTile(for product: Product) -> ThreadMapping.ProductTile {
 /// How an operand is copied: along its contiguous side, 16 bytes at once where every line starts at such a place.
 /// Buffers do.
 private func operand(
-  _ matrix: Product.Matrix, lines: Int, side: KeyPath<Product.Matrix, Int>, depth: KeyPath<Product.Matrix, Int>,
-  in kernel: Kernel
+  _ matrix: Product.Matrix, side: KeyPath<Product.Matrix, Int>, depth: KeyPath<Product.Matrix, Int>, in kernel: Kernel
 ) -> ThreadMapping.ProductTile.Operand {
   let isAlongDepth = matrix[keyPath: depth] == 1
   let stride = isAlongDepth ? matrix[keyPath: side] : matrix[keyPath: depth]

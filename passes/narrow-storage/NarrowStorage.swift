@@ -45,9 +45,7 @@ private struct StorageNarrowing {
     source = module.functions[main]
     numbers = Dictionary(module.functions.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     let regions = numbers.mapValues { module.functions[$0] }
-    let isChosenFrom = source.leads(to: { $0.isChoice || $0.isPower }, through: { !$0.isProduct }, regions: regions)
-    let isResult = source.leads(to: { _ in false }, orTo: source.results, through: \.isElementwise, regions: regions)
-    isExact = zip(isChosenFrom, isResult).map { $0 || $1 }
+    isExact = source.keepsDigits(regions: regions)
   }
 
   mutating func run(_ context: inout PassContext) throws(Diagnostic) {
@@ -105,6 +103,14 @@ private struct StorageNarrowing {
 }
 
 extension Function {
+  /// By value, whether it keeps all its digits in memory: it becomes a result element by element, or something is chosen
+  /// from it, or a softmax or a loss made of it.
+  func keepsDigits(regions: [String: Function] = [:]) -> [Bool] {
+    let isChosenFrom = leads(to: { $0.isChoice || $0.isPower }, through: { !$0.isProduct }, regions: regions)
+    let isResult = leads(to: { _ in false }, orTo: results, through: \.isElementwise, regions: regions)
+    return zip(isChosenFrom, isResult).map { $0 || $1 }
+  }
+
   /// The function with some parameters and results in bf16, and all that it computes as it was.
   fileprivate func casting(parameters isNarrow: [Bool], results isRounded: [Bool]) throws(Diagnostic) -> Function {
     guard isNarrow.contains(true) || isRounded.contains(true) else { return self }

@@ -9,7 +9,8 @@ public struct NVRTC: Sendable {
   /// A kind of GPU that code is made for.
   public enum Architecture: String, Hashable, Sendable, CaseIterable {
     case sm80 = "sm_80"
-    case sm90 = "sm_90"
+    /// With what this architecture alone has: `wgmma`.
+    case sm90 = "sm_90a"
   }
 
   /// How much is done for fast code; little of it where only its correctness is of interest.

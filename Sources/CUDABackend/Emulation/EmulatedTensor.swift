@@ -7,25 +7,43 @@ let emulatedTensor = #"""
 
   namespace emulation {
 
-  struct Copy { void* to; const void* from; int bytes, valid, group; };
-  /// Copies of a thread in the order in which it asked for them.
-  struct Copies {
-    Copy* all;
-    int count, room;
-    void add(Copy copy) {
-      if (count == room) all = (Copy*)realloc(all, sizeof(Copy) * (size_t)(room = room * 2 + 8));
-      all[count++] = copy;
+  /// What a thread has asked for, in that order, and how often it said that a group of it is complete.
+  template <class T> struct Pending {
+    T* all;
+    int count, room, group;
+    void add(T task) {
+      if (count == room) all = (T*)realloc(all, sizeof(T) * (size_t)(room = room * 2 + 8));
+      task.group = group;
+      all[count++] = task;
     }
-    void drop(int first) { memmove(all, all + first, sizeof(Copy) * (size_t)(count -= first)); }
+    /// Does all of it but the last `left` groups.
+    template <class Body> int finish(int left, Body body) {
+      int done = 0;
+      while (done < count && all[done].group < group - left) body(all[done++]);
+      memmove(all, all + done, sizeof(T) * (size_t)(count -= done));
+      return done;
+    }
+    void forget() { count = group = 0; }
   };
-  static Copies copies[mostThreads];
-  static int groups[mostThreads];
+  struct Copy { void* to; const void* from; int bytes, valid, group; };
+  static Pending<Copy> copies[mostThreads];
+  /// Products of four warps, as each of their threads has a part of them.
+  struct Multiplication {
+    void (*run)(const Multiplication&);
+    unsigned long long a, b;
+    float* sums;
+    int group;
+  };
+  static Pending<Multiplication> multiplications[mostThreads];
+  /// Whether a thread has copies that came, and that it has not shown to the tensor cores of four warps.
+  static bool hides[mostThreads];
 
-  static void forgetCopies() {
-    for (auto& pending : copies) pending.count = 0;
-    memset(groups, 0, sizeof groups);
+  static void forgetTasks() {
+    for (auto& pending : copies) pending.forget();
+    for (auto& pending : multiplications) pending.forget();
+    memset(hides, 0, sizeof hides);
   }
-  static bool hasCopies(int number) { return copies[number].count > 0; }
+  static bool hasTasks(int number) { return copies[number].count > 0 || multiplications[number].count > 0; }
   static void checkAligned(const void* at, size_t bytes) {
     if ((size_t)at % bytes) fail("is at a place that is not as aligned as it says", current);
   }
@@ -35,18 +53,15 @@ let emulatedTensor = #"""
   template <int bytes> static void copy_async(void* to, const void* from, int valid) {
     emulation::checkAligned(to, bytes);
     emulation::checkAligned(from, bytes);
-    emulation::copies[emulation::current].add({to, from, bytes, valid, emulation::groups[emulation::current]});
+    emulation::copies[emulation::current].add({to, from, bytes, valid, 0});
   }
-  static void commit_copies() { emulation::groups[emulation::current]++; }
+  static void commit_copies() { emulation::copies[emulation::current].group++; }
   template <int pending> static void wait_for_copies() {
-    auto& copies = emulation::copies[emulation::current];
-    int done = 0;
-    while (done < copies.count && copies.all[done].group < emulation::groups[emulation::current] - pending) {
-      const emulation::Copy& copy = copies.all[done++];
+    const int done = emulation::copies[emulation::current].finish(pending, [](const emulation::Copy& copy) {
       memcpy(copy.to, copy.from, (size_t)copy.valid);
       memset((char*)copy.to + copy.valid, 0, (size_t)(copy.bytes - copy.valid));
-    }
-    copies.drop(done);
+    });
+    if (done > 0) emulation::hides[emulation::current] = true;
   }
 
   template <class T, int width> struct Pack;

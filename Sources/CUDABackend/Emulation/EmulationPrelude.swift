@@ -5,7 +5,7 @@
 /// cannot happen, the run ends with what each thread waits for. Shared memory is what the launch asks for, filled with
 /// NaN before every block. Blocks run one after the other; the order of threads is the caller's, so that a forgotten
 /// barrier shows in one order or another.
-package let emulationPrelude = executionModel + emulatedTensor + "#line 1 \"emitted.cu\"\n"
+package let emulationPrelude = executionModel + emulatedTensor + emulatedWarpgroups + "#line 1 \"emitted.cu\"\n"
 
 private let executionModel = #"""
   // The C headers alone: those of C++ take longer to read than most programs.
@@ -26,7 +26,7 @@ private let executionModel = #"""
 
   struct Index { unsigned x, y, z; };
   static Index threadIdx, blockIdx, blockDim, gridDim;
-  __attribute__((aligned(64), visibility("hidden"))) unsigned char shared[(256 << 10) + 64];
+  __attribute__((aligned(1024), visibility("hidden"))) unsigned char shared[(256 << 10) + 64];
 
   namespace emulation {
 
@@ -113,9 +113,9 @@ private let executionModel = #"""
 
   static void suspend() { change(threads[current].fiber, scheduler); }
 
-  /// Drops copies that are on their way to shared memory; whether a thread has some.
-  static void forgetCopies();
-  static bool hasCopies(int number);
+  /// Drops what threads have asked for and not waited for: copies to shared memory, products; whether a thread has some.
+  static void forgetTasks();
+  static bool hasTasks(int number);
 
   static void fail(const char* why, int number) {
     const Thread& thread = threads[number];
@@ -124,7 +124,7 @@ private let executionModel = #"""
 
   static void enter() {
     function(arguments);
-    if (hasCopies(current)) fail("ends while copies are on their way", current);
+    if (hasTasks(current)) fail("ends while copies or products are on their way", current);
     threads[current].state = ended;
     endedThreads++;
     suspend();
@@ -234,7 +234,7 @@ private let executionModel = #"""
       return true;
     }
     atBarriers = endedThreads = 0;
-    forgetCopies();
+    forgetTasks();
     for (int number = 0; number < count; number++) {
       threads[number].state = ready;
       threads[number].line = 0;

@@ -4,6 +4,9 @@ extension ThreadMapping {
   public struct ProductTile: Hashable, Sendable {
     public var rows: Int, columns: Int, depth: Int
     public var unit: Unit
+    /// Whether four warps multiply together, straight from shared memory, where lines of 128 bytes have their 16-byte
+    /// parts exchanged by their number (`wgmma` of sm_90).
+    public var isOfWarpgroups: Bool
     /// Results that each unit has.
     public var unitRows: Int, unitColumns: Int
     /// Pieces of each operand that are in shared memory at once: one is multiplied while the others come in.
@@ -15,7 +18,7 @@ extension ThreadMapping {
     public enum Unit: String, Hashable, Sendable {
       /// Each thread by itself, in f32.
       case thread
-      /// The tensor cores of a warp, with sums in f32.
+      /// The tensor cores of a warp or of four, with sums in f32.
       case bf16, f16, tf32
     }
 
@@ -33,19 +36,26 @@ extension ThreadMapping {
     }
 
     public init(
-      rows: Int, columns: Int, depth: Int, unit: Unit, unitRows: Int, unitColumns: Int, pieces: Int = 1,
-      a: Operand = Operand(isAlongDepth: true, width: 1), b: Operand = Operand(isAlongDepth: true, width: 1), at: Int = 0
+      rows: Int, columns: Int, depth: Int, unit: Unit, isOfWarpgroups: Bool = false, unitRows: Int, unitColumns: Int,
+      pieces: Int = 1, a: Operand = Operand(isAlongDepth: true, width: 1),
+      b: Operand = Operand(isAlongDepth: true, width: 1), at: Int = 0
     ) {
       (self.rows, self.columns, self.depth) = (rows, columns, depth)
-      (self.unit, self.unitRows, self.unitColumns) = (unit, unitRows, unitColumns)
+      (self.unit, self.isOfWarpgroups) = (unit, isOfWarpgroups)
+      (self.unitRows, self.unitColumns) = (unitRows, unitColumns)
       (self.pieces, self.a, self.b, self.at) = (pieces, a, b, at)
     }
 
-    public var threads: Int { (rows / unitRows) * (columns / unitColumns) * (unit == .thread ? 1 : 32) }
+    public var threads: Int { (rows / unitRows) * (columns / unitColumns) * threadsOfUnit }
+    private var threadsOfUnit: Int { unit == .thread ? 1 : isOfWarpgroups ? 128 : 32 }
+
+    /// Where in shared memory it may stand: at multiples of so many bytes.
+    public var alignment: Int { isOfWarpgroups ? 1024 : 16 }
 
     /// Of shared memory.
     public var bytes: Int {
       if unit == .thread { return (rows + columns) * depth * 4 }
+      if isOfWarpgroups { return pieces * (rows + columns) * depth * 2 }
       return pieces * (pieceBytes(rows, a) + pieceBytes(columns, b))
     }
 

@@ -80,6 +80,8 @@ public struct ThreadMapping: Hashable, Sendable {
       return 2 * (combinations.values.map(\.count).max() ?? 0) * warps * 8
     }
     public var warps: Int { (threads + 31) / 32 }
+    /// Shared memory starts at a multiple of so many bytes.
+    public var sharedAlignment: Int { tiles.values.map(\.alignment).max() ?? 16 }
   }
 
   /// Where a local buffer lives.

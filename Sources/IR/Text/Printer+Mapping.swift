@@ -65,7 +65,8 @@ private struct MappingPrinter {
     let sizes = "\(tile.rows) × \(tile.columns) × \(tile.depth) at \(tile.at), \(tile.unitRows) × \(tile.unitColumns)"
     if tile.unit == .thread { return "\(sizes) a thread" }
     let widths = "\(tile.a.width) and \(tile.b.width) elements at once"
-    return "\(sizes) a warp by \(tile.unit.rawValue) tensor cores, \(tile.pieces) pieces, \(widths)"
+    let unit = tile.isOfWarpgroups ? "four warps" : "a warp"
+    return "\(sizes) \(unit) by \(tile.unit.rawValue) tensor cores, \(tile.pieces) pieces, \(widths)"
   }
 
   private func text(of pack: ThreadMapping.LanePack) -> String {

@@ -94,7 +94,7 @@ EXPORTED nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const c
   const std::string others[] = {"--std=c++17", "--fmad=false", "-minimal", "--Ofast-compile=min"};
   for (int number = 0; number < count; number++) {
     const std::string option = options[number];
-    if (option == "--gpu-architecture=sm_90") hasArchitecture = true;
+    if (option == "--gpu-architecture=sm_90a") hasArchitecture = true;
     else if (std::find(std::begin(others), std::end(others), option) == std::end(others)) {
       program->log = "nvrtc: error: invalid value for --gpu-architecture, or unknown option: " + option;
       return NVRTC_ERROR_INVALID_OPTION;
