@@ -46,7 +46,7 @@ let suites: [(String, [Target.Dependency])] = [
   ("PassesTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "Compiler", "DSL", "Models", "Training"]),
   ("FileTests", ["IR", "Ops", "Rewriting", "Passes", "Runtime", "CUDABackend", "Compiler"]),
   ("TrainingTests", ["IR", "Ops", "Passes", "Runtime", "DSL", "Models", "Compiler", "Training"]),
-  ("CommandTests", ["IR", "Runtime", "Training", "millrace", "ir-dump", "model-bench"]),
+  ("CommandTests", ["CUDABackend", "IR", "Runtime", "Training", "millrace", "ir-dump", "model-bench"]),
 ]
 let testTargets: [Target] = suites.filter {
   FileManager.default.fileExists(atPath: Context.packageDirectory + "/Tests/" + $0.0)

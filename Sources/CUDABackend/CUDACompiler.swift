@@ -3,15 +3,18 @@ import Runtime
 
 /// Makes machine code of programs for one kind of GPU, with NVRTC.
 ///
-/// A program is cut into pieces of whole kernels, which several threads compile. Code is kept on disk, under a digest of
+/// A program is cut into pieces of whole functions, which several threads compile. Code is kept on disk, under a digest of
 /// a piece's text, the architecture, and the versions of NVRTC and the driver.
 public struct CUDACompiler: Sendable {
-  /// Some kernels of a program as one module.
+  /// Some functions of a program as one module.
   public struct Piece: Sendable {
-    public let kernels: Range<Int>
+    /// Their numbers in the program.
+    public let functions: [Int]
     public let code: [UInt8]
     /// Whether the code was on disk.
     public let isFromDisk: Bool
+    /// What the thread did that made it, or found it.
+    public let seconds: Double
   }
 
   public let architecture: NVRTC.Architecture
@@ -22,9 +25,9 @@ public struct CUDACompiler: Sendable {
   private let cache: ObjectCache?
   private let threads: Int
 
-  /// Bytes of text from which a piece is ended. NVRTC takes 30 ms to start a module, and some 15 ms a kilobyte: a piece
+  /// From how much work on a piece is ended. NVRTC takes 20 ms to start a module, and some 10 ms a kilobyte: a piece
   /// costs enough to be worth it, and no thread has much to do when the others are done.
-  private static let pieceBytes = 8 << 10
+  private static let pieceWork = 16 << 10
 
   /// Throws where there is no NVRTC. Keeps code in `cacheDirectory`, if there is one.
   public init(
@@ -41,22 +44,23 @@ public struct CUDACompiler: Sendable {
     cache = cacheDirectory.flatMap { ObjectCache(directory: $0 + "/cuda") }
   }
 
-  /// The code of all kernels, in their order.
+  /// The code of all functions; each is in one piece.
   public func compile(_ program: CUDAProgram) throws(Diagnostic) -> [Piece] {
-    func bytes(_ piece: Range<Int>) -> Int { program.kernels[piece].reduce(0) { $0 + $1.functions.utf8.count } }
-    // The longest first, for the kernels of a program differ a lot in size.
-    let pieces = program.pieces(of: Self.pieceBytes).sorted { bytes($0) > bytes($1) }
+    let pieces = program.pieces(of: Self.pieceWork)
     let pool = ThreadPool(threads: min(pieces.count, threads))
-    let made = try pool.map(pieces) { (piece) throws(Diagnostic) in try compile(piece, of: program) }
-    return made.sorted { $0.kernels.lowerBound < $1.kernels.lowerBound }
+    return try pool.map(pieces) { (piece) throws(Diagnostic) in try compile(piece, of: program) }
   }
 
-  private func compile(_ kernels: Range<Int>, of program: CUDAProgram) throws(Diagnostic) -> Piece {
-    let text = program.text(of: kernels)
+  private func compile(_ functions: [Int], of program: CUDAProgram) throws(Diagnostic) -> Piece {
+    let start = ProcessorTime.ofThread
+    let text = program.text(of: functions)
     let key = Digest.hexadecimal(Array((versions + text).utf8))
-    if let code = cache?.object(key) { return Piece(kernels: kernels, code: code, isFromDisk: true) }
-    let code = try nvrtc.compile(text, for: architecture, effort)
-    cache?.keep(code, key)
-    return Piece(kernels: kernels, code: code, isFromDisk: false)
+    let kept = cache?.object(key)
+    let code: [UInt8]
+    if let kept { code = kept } else {
+      code = try nvrtc.compile(text, for: architecture, effort)
+      cache?.keep(code, key)
+    }
+    return Piece(functions: functions, code: code, isFromDisk: kept != nil, seconds: ProcessorTime.ofThread - start)
   }
 }

@@ -6,7 +6,7 @@ public final class CUDAKernels: @unchecked Sendable {
   public let program: CUDAProgram
   public let device: CUDADevice
   private let kernels: [Kernel]
-  private let functions: [[CUDAFunction?]]
+  private let functions: [String: CUDAFunction]
   /// The stages that cuBLASLt does, where it is there.
   private let products: [[CUDAProduct?]]
 
@@ -20,19 +20,13 @@ public final class CUDAKernels: @unchecked Sendable {
     do throws(Violation) {
       program = try CUDAProgram(kernels) { products[$0][$1] != nil }
     } catch { throw Diagnostic(error.message) }
-    var functions: [[CUDAFunction?]] = []
+    var functions: [String: CUDAFunction] = [:]
     let compiler = kernels.isEmpty ? nil : try CUDACompiler(
       for: device.architecture(), from: device.places, cacheDirectory: cacheDirectory)
-    // The pieces stand in the order of the kernels.
     for piece in try compiler?.compile(program) ?? [] {
       let module = try CUDAModule(piece.code, on: device)
-      for number in piece.kernels {
-        var stages: [CUDAFunction?] = []
-        for (stage, launch) in program.kernels[number].launches.enumerated() {
-          let isLibrarys = products[number][stage] != nil
-          stages.append(isLibrarys ? nil : try module.function(launch.function, sharedBytes: launch.sharedBytes))
-        }
-        functions.append(stages)
+      for function in piece.functions.map({ program.functions[$0] }) {
+        functions[function.name] = try module.function(function.name, sharedBytes: function.form.sharedBytes)
       }
     }
     self.products = products
@@ -44,17 +38,17 @@ public final class CUDAKernels: @unchecked Sendable {
 
   /// How many of them a kernel needs.
   public func scratchBytes(of number: Int) -> Int {
-    max(program.kernels[number].scratchBytes, products[number].compactMap { $0?.workspaceBytes }.max() ?? 0)
+    max(program.scratchBytes(of: number), products[number].compactMap { $0?.workspaceBytes }.max() ?? 0)
   }
 
   /// Puts a kernel into a stream; `addresses` are those of inputs, outputs and workspace in the kernel's order, and at
   /// `scratch`, a multiple of 256, are `scratchBytes` for it. Kernels that share scratch memory wait for each other.
   public func run(_ number: Int, _ addresses: [UInt64], scratch: UInt64, on stream: CUDAStream) throws(Diagnostic) {
     let places = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
-    for (stage, launch) in program.kernels[number].launches.enumerated() {
+    for (stage, launch) in program.kernels[number].enumerated() {
       if let product = products[number][stage] {
         try product.run({ places[$0] }, workspace: scratch, on: stream)
-      } else if let function = functions[number][stage] {
+      } else if let function = functions[launch.function] {
         try function.launch(grid: launch.grid, block: launch.block, launch.arguments.map { places[$0] }, on: stream)
       }
     }

@@ -1,12 +1,39 @@
 import IR
+import Runtime
 
 /// A kernel as CUDA C++: a function for each stage, and how they are launched, one after the other.
 public struct CUDAText: Hashable, Sendable {
-  /// The functions, without the device library they call.
-  public var functions: String
-  public var launches: [Launch]
-  /// Bytes of global memory that the launches need besides the buffers of the kernel.
-  public var scratchBytes: Int { launches.map(\.scratchBytes).max() ?? 0 }
+  /// The functions, without the device library they call; none for a stage that is left out.
+  public var functions: [Function] = []
+  public var launches: [Launch] = []
+  /// All functions.
+  public var text: String { functions.map(\.text).joined() }
+  /// A stage as a function.
+  public struct Function: Hashable, Sendable {
+    public var name: String
+    public var form: Form
+
+    /// All of a function but its name: functions of one form are one.
+    public struct Form: Hashable, Sendable {
+      /// What it tells the compiler of its launches.
+      var bounds: String
+      var parameters: String
+      var body: String
+      var sharedBytes: Int
+      /// Whether threads wait for each other or for copies, or shuffle.
+      var isCooperative: Bool
+      /// Products of matrices, each of which is a lot to compile.
+      var products: Int
+      var isOfWarpgroups: Bool
+    }
+
+    public var text: String {
+      wrapped("extern \"C\" __global__ void \(form.bounds) \(name)(\(form.parameters)) {", indent: 0) + form.body + "}\n"
+    }
+
+    /// What compiling it takes, about: bytes of text, and as many again as a product is worth.
+    var work: Int { form.body.utf8.count + form.products * 8 << 10 }
+  }
 
   /// The start of one stage.
   public struct Launch: Hashable, Sendable {
@@ -18,8 +45,6 @@ public struct CUDAText: Hashable, Sendable {
     public var scratchBytes: Int
     /// The pointers the function takes.
     public var arguments: [Argument]
-    /// Whether threads wait for each other or for copies, or shuffle.
-    public var isCooperative: Bool
     /// The same, done by a library of matrix products, where there is one.
     public var library: LibraryProduct?
   }
@@ -56,7 +81,11 @@ struct DevicePlaces {
 
 /// Kernels as one text that NVRTC compiles.
 public struct CUDAProgram: Hashable, Sendable {
-  public private(set) var kernels: [CUDAText] = []
+  /// The functions of all stages. Stages that differ in nothing but names share one: many sums of pieces do, and updates of
+  /// parameters.
+  public private(set) var functions: [CUDAText.Function] = []
+  /// The launches of each kernel, which name the functions.
+  public private(set) var kernels: [[CUDAText.Launch]] = []
 
   /// Emits kernels with the mappings that go with them.
   ///
@@ -65,36 +94,67 @@ public struct CUDAProgram: Hashable, Sendable {
     _ kernels: [(kernel: Kernel, mapping: ThreadMapping)],
     where isLeftOut: (_ kernel: Int, _ stage: Int) -> Bool = { _, _ in false }
   ) throws(Violation) {
-    for (number, item) in kernels.enumerated() {
-      let leftOut = Set(item.mapping.stages.indices.filter { isLeftOut(number, $0) })
+    var names: [CUDAText.Function.Form: String] = [:]
+    let leftOut = kernels.enumerated().map { number, item in
+      Set(item.mapping.stages.indices.filter { isLeftOut(number, $0) })
+    }
+    let pool = ThreadPool(threads: min(kernels.count, ThreadPool.defaultThreads))
+    let texts = try pool.map(Array(kernels.indices)) { (number) throws(Violation) in
+      let (kernel, mapping) = kernels[number]
+      return try CUDAEmitter.emit(kernel, as: mapping, prefix: "k\(number)_", leavingOut: leftOut[number])
+    }
+    for text in texts {
+      var shared: [String: String] = [:]
+      for function in text.functions {
+        if let known = names[function.form] {
+          shared[function.name] = known
+        } else {
+          names[function.form] = function.name
+          functions.append(function)
+        }
+      }
       self.kernels.append(
-        try CUDAEmitter.emit(item.kernel, as: item.mapping, prefix: "k\(number)_", leavingOut: leftOut))
+        text.launches.map { launch in
+          var launch = launch
+          launch.function = shared[launch.function] ?? launch.function
+          return launch
+        })
     }
   }
 
-  /// Bytes of global memory that launches need besides the buffers of their kernels, one after the other.
-  public var scratchBytes: Int { kernels.map(\.scratchBytes).max() ?? 0 }
+  /// Bytes of global memory that a kernel's launches need besides its buffers, one after the other.
+  public func scratchBytes(of kernel: Int) -> Int { kernels[kernel].map(\.scratchBytes).max() ?? 0 }
+
+  /// Bytes that suffice for every kernel.
+  public var scratchBytes: Int { kernels.indices.map(scratchBytes).max() ?? 0 }
 
   /// The whole text.
-  public var text: String { text(of: kernels.indices) }
+  public var text: String { text(of: Array(functions.indices)) }
 
-  /// The kernels in pieces that are compiled each by itself: a piece ends where it has `bytes` of text.
-  func pieces(of bytes: Int) -> [Range<Int>] {
-    var pieces: [Range<Int>] = []
-    var (first, count) = (0, 0)
-    for (number, kernel) in kernels.enumerated() {
-      count += kernel.functions.utf8.count
-      if count >= bytes || number == kernels.count - 1 {
-        pieces.append(first..<number + 1)
-        (first, count) = (number + 1, 0)
+  /// The functions in pieces that are compiled each by itself, the one that takes longest first: what makes `work` is a
+  /// piece of its own, and the others are put together until they make it.
+  func pieces(of work: Int) -> [[Int]] {
+    var pieces: [(functions: [Int], work: Int)] = []
+    var (rest, count): ([Int], Int) = ([], 0)
+    for (number, function) in functions.enumerated() {
+      if function.work >= work {
+        pieces.append(([number], function.work))
+        continue
+      }
+      rest.append(number)
+      count += function.work
+      if count >= work {
+        pieces.append((rest, count))
+        (rest, count) = ([], 0)
       }
     }
-    return pieces
+    if !rest.isEmpty { pieces.append((rest, count)) }
+    return pieces.sorted { ($1.work, $0.functions[0]) < ($0.work, $1.functions[0]) }.map(\.functions)
   }
 
-  /// The text of some kernels, which compiles by itself.
-  public func text(of numbers: Range<Int>) -> String {
-    let functions = kernels[numbers].map { "\n" + $0.functions }.joined()
-    return deviceLibrary + (functions.contains("warpgroup_tile<") ? warpgroupLibrary : "") + functions
+  /// The text of some functions, which compiles by itself.
+  public func text(of numbers: [Int]) -> String {
+    let needsWarpgroups = numbers.contains { functions[$0].form.isOfWarpgroups }
+    return deviceLibrary + (needsWarpgroups ? warpgroupLibrary : "") + numbers.map { "\n" + functions[$0].text }.joined()
   }
 }

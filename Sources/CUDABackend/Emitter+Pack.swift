@@ -10,7 +10,7 @@ extension StageEmitter {
   ///       store_pack<float, 4>(b1_y + i1_first, pack1);
   ///     }
   ///
-  /// Where locals live in registers, the turns are counted, and unrolled.
+  /// Where locals live in registers, the turns are counted, and unrolled. Where there is one turn at most, there is no loop.
   mutating func write(_ loop: Loop, as pack: ThreadMapping.LanePack) throws(Violation) {
     let (lane, width) = (loop.variable, pack.width)
     let (counter, type) = (name(lane), counterType(lane))
@@ -21,10 +21,12 @@ extension StageEmitter {
     if !pack.ahead.isEmpty { write("wait_for_copies<\(mapping.loopsAhead.count - 1)>();") }
     if let turns = pack.turns {
       write("#pragma unroll")
-      write("for (int turn_\(lane.id) = 0; turn_\(lane.id) < \(turns); turn_\(lane.id)++) {")
+      write("for (int turn_\(counter) = 0; turn_\(counter) < \(turns); turn_\(counter)++) {")
       indent += 1
-      write("const \(type) \(first) = \(start) + turn_\(lane.id) * \(stride);")
+      write("const \(type) \(first) = \(start) + turn_\(counter) * \(stride);")
       if !lane.extent.isMultiple(of: stride) { write("if (\(first) >= \(lane.extent)) continue;") }
+    } else if lane.extent <= stride {
+      writeOneTurn(first, type, from: start, below: "\(lane.extent)")
     } else {
       write("for (\(type) \(first) = \(start); \(first) < \(lane.extent); \(first) += \(stride)) {")
       indent += 1
@@ -116,8 +118,17 @@ extension StageEmitter {
     return "(const \(storage(buffer.dtype))*)(shared + \(at) + \(first) * \(buffer.dtype.size))"
   }
 
+  /// The start of a block that a thread goes through once, if it has a lane at all. The condition stands there even where all
+  /// threads have one: a compiler that knew that would keep what it has loaded from loop to loop, and run out of registers.
+  mutating func writeOneTurn(_ counter: String, _ type: String, from start: String, below limit: String) {
+    write(start == "0" ? "{" : "if (\(start) < \(limit)) {")
+    indent += 1
+    write("const \(type) \(counter) = \(start);")
+  }
+
   private mutating func writeLanes(of loop: Loop, width: Int) throws(Violation) {
-    ownElement = width == 1 ? "turn_\(loop.variable.id)" : "turn_\(loop.variable.id) * \(width) + u"
+    let turn = "turn_\(name(loop.variable))"
+    ownElement = width == 1 ? turn : "\(turn) * \(width) + u"
     ownLane = loop.variable
     isInLane = true
     if let limit = loop.limit {
@@ -140,7 +151,7 @@ extension StageEmitter {
       let before = plane * turns * width
       return "\(name(buffer))[\(before == 0 ? "" : "\(before) + ")\(ownElement)]"
     }
-    return "\(use(buffer))[\(try index(position))]"
+    return "\(name(buffer))[\(try index(position))]"
   }
 
   private func packParameters(_ access: ThreadMapping.LanePack.Access, _ width: Int) -> String {
@@ -150,6 +161,6 @@ extension StageEmitter {
     "Pack<\(packParameters(access, width))>"
   }
   private mutating func address(_ access: ThreadMapping.LanePack.Access) throws(Violation) -> String {
-    "\(use(access.buffer)) + \(try index(access.position))"
+    "\(name(access.buffer)) + \(try index(access.position))"
   }
 }

@@ -2,7 +2,7 @@ import IR
 
 extension StageEmitter {
   /// The C expression for a position: an `int` where its parts are known to fit, else a `long long`.
-  func index(_ position: Position) throws(Violation) -> String {
+  mutating func index(_ position: Position) throws(Violation) -> String {
     isNarrow(position) ? try sum(position, wide: false) : try sum(position, wide: true)
   }
 
@@ -29,7 +29,7 @@ extension StageEmitter {
     return reach < 1 << 31
   }
 
-  private func sum(_ position: Position, wide: Bool) throws(Violation) -> String {
+  private mutating func sum(_ position: Position, wide: Bool) throws(Violation) -> String {
     var text = ""
     for term in position.terms {
       let (size, isNegative) = (abs(term.coefficient), term.coefficient < 0)
@@ -43,7 +43,7 @@ extension StageEmitter {
     return text + (position.constant < 0 ? " - " : " + ") + constant
   }
 
-  private func atom(_ atom: Position.Atom, wide: Bool) throws(Violation) -> String {
+  private mutating func atom(_ atom: Position.Atom, wide: Bool) throws(Violation) -> String {
     switch atom {
     case .loop(let loop): return wide && counterType(loop) == "int" ? "(long long)\(name(loop))" : name(loop)
     case .variable(let variable):
@@ -55,7 +55,7 @@ extension StageEmitter {
   }
 
   /// A quotient or remainder: the C operator where nothing is negative.
-  private func divided(
+  private mutating func divided(
     _ inner: Position, _ by: Int, _ sign: String, _ function: String, wide: Bool
   ) throws(Violation) -> String {
     let isInnerWide = !isNarrow(inner)

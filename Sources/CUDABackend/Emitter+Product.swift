@@ -59,7 +59,7 @@ extension StageEmitter {
 
   private mutating func matrix(_ matrix: Product.Matrix) throws(Violation) -> String {
     let offset = try index(matrix.offset)
-    let place = "\(use(matrix.buffer))\(offset == "0" ? "" : " + \(offset)")"
+    let place = "\(name(matrix.buffer))\(offset == "0" ? "" : " + \(offset)")"
     return "matrix(\(place), \(matrix.rowStride), \(matrix.columnStride))"
   }
 }

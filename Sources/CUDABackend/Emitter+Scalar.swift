@@ -10,7 +10,7 @@ extension StageEmitter {
     case .position(let position):
       let index = try index(position)
       if position.terms.isEmpty { return literal(Int64(position.constant), .i64) }
-      return index.allSatisfy { $0.isLetter || $0.isNumber } ? "((long long)\(index))" : "((long long)(\(index)))"
+      return index.utf8.allSatisfy(CUDAEmitter.isLetterOrDigit) ? "((long long)\(index))" : "((long long)(\(index)))"
     case .variable(let variable): return variable == part ? partialName(variable) : name(variable)
     case .load(let buffer, _, let position, let condition):
       let element = loaded(try place(buffer, position), from: buffer)

@@ -66,21 +66,50 @@ extension StageEmitter {
 
   mutating func write(_ loop: Loop) throws(Violation) {
     let counter = name(loop.variable)
+    let (type, extent) = (counterType(loop.variable), loop.variable.extent)
     var (first, step) = ("0", "\(counter)++")
+    let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
     switch loop.kind {
     case .parallel: throw "a parallel loop stands inside a stage"
-    case .serial: break
+    case .serial:
+      if isUnrolledInPart(loop) { write("#pragma unroll 8") }
     case .vector:
       try require(!isInLane, "a vector loop stands inside another one")
       if let pack = mapping.packs[path] { return try write(loop, as: pack) }
       if mapping.team > 1 { (first, step) = ("lane", "\(counter) += \(mapping.team)") }
     }
-    let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
-    let type = counterType(loop.variable)
-    write("for (\(type) \(counter) = \(first); \(counter) < \(loop.variable.extent)\(limit); \(step)) {")
+    if first == "lane", extent <= mapping.team, loop.limit == nil {
+      writeOneTurn(counter, type, from: first, below: "\(extent)")
+      indent -= 1
+    } else {
+      write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(step)) {")
+    }
     if case .vector = loop.kind { isInLane = true }
     try writeBlock(loop.body)
     if case .vector = loop.kind { isInLane = false }
+  }
+
+  /// Whether NVRTC, which would write out all of its many turns, is told to write out some. Not where a thread's own memory
+  /// is gone through: only whole loops keep that in registers.
+  private func isUnrolledInPart(_ loop: Loop) -> Bool {
+    func goesThroughOwn(_ buffer: BufferID, _ position: Position) -> Bool {
+      mapping.places[buffer]?.isOfThread == true && position.depends(on: loop.variable)
+    }
+    func goesThroughOwn(_ scalar: Scalar) -> Bool {
+      if case .load(let buffer, _, let position, _) = scalar, goesThroughOwn(buffer, position) { return true }
+      var some = false
+      scalar.forEachPart { some = some || goesThroughOwn($0) }
+      return some
+    }
+    return loop.variable.extent > 16 && loop.body.count <= 8
+      && loop.body.allSatisfy { statement in
+        switch statement {
+        case .accumulator: true
+        case .define(_, let scalar), .accumulate(_, _, let scalar): !goesThroughOwn(scalar)
+        case .store(let buffer, let position, let scalar): !goesThroughOwn(buffer, position) && !goesThroughOwn(scalar)
+        case .loop, .conditional, .product: false
+        }
+      }
   }
 
   /// What each thread has in an accumulator that the next statement feeds lane by lane.
@@ -101,7 +130,7 @@ extension StageEmitter {
     for variables in kinds {
       let type = type(variables[0].type), how = how(variables[0])
       let array = "parts\(groups.count)"
-      write("\(type) \(array)[] = {\(variables.map(partialName).joined(separator: ", "))};")
+      write("\(type) \(array)[] = {\(variables.map { partialName($0) }.joined(separator: ", "))};")
       let start = slot == 0 ? "turn" : "(turn + \(slot))"
       groups.append((variables, array, how, "(\(type)*)(shared + \(start) * \(mapping.warps * 8))"))
       slot += variables.count

@@ -9,15 +9,15 @@ public enum CUDAEmitter {
     try require(
       mapping.stages.count == kernel.body.count,
       "a mapping of \(mapping.stages.count) stages for the \(kernel.body.count) stages of '\(kernel.name)'")
-    var text = CUDAText(functions: "", launches: [])
+    var text = CUDAText()
     for (number, statement) in kernel.body.enumerated() {
       guard case .loop(let loop) = statement, loop.kind == .parallel else {
         throw "a stage of kernel '\(kernel.name)' is not a parallel loop"
       }
       let name = "\(prefix)\(identifier(kernel.name))_\(number)"
       var stage = StageEmitter(kernel: kernel, mapping: mapping.stages[number], overlapping: mapping.overlapping)
-      let launch = try stage.emit(loop, named: name)
-      if !leavingOut.contains(number) { text.functions += stage.text }
+      let (function, launch) = try stage.emit(loop, named: name)
+      if !leavingOut.contains(number) { text.functions.append(function) }
       text.launches.append(launch)
     }
     return text
@@ -25,13 +25,22 @@ public enum CUDAEmitter {
 
   /// `name` with everything that C does not take in a name replaced.
   static func identifier(_ name: String) -> String {
-    String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    if name.utf8.allSatisfy(isLetterOrDigit) { return name }
+    return String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+  }
+
+  static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    default: false
+    }
   }
 }
 
 /// A line of a text, and its break; one that is too long goes on in further lines, each broken where a space is.
 func wrapped(_ line: String, indent: Int) -> String {
   let most = 120
+  if 2 * indent + line.utf8.count <= most { return String(repeating: " ", count: 2 * indent) + line + "\n" }
   var rest = Array(line.utf8)[...]
   var (text, margin) = ("", 2 * indent)
   while margin + rest.count > most, !line.hasPrefix("#") {
@@ -51,8 +60,11 @@ struct StageEmitter {
   let overlapping: Set<BufferID>
   var text = ""
   var indent = 1
-  /// The buffers that occurred, which become the parameters of the function.
-  var used: Set<BufferID> = []
+  /// What occurred, numbered in the order in which it did, so that stages that do the same have the same text. The
+  /// buffers become the parameters of the function.
+  private var buffers: [BufferID: Int] = [:]
+  private var loops: [LoopVariable: Int] = [:]
+  private var variables: [Variable: Int] = [:]
   /// Where we are in the body.
   var path: ThreadMapping.Path = []
   /// The vector loop we are in.
@@ -82,23 +94,28 @@ struct StageEmitter {
     !mapping.waits.isEmpty || !mapping.combinations.isEmpty || !mapping.tiles.isEmpty || !mapping.loopsAhead.isEmpty
   }
 
-  mutating func emit(_ loop: Loop, named name: String) throws(Violation) -> CUDAText.Launch {
+  mutating func emit(
+    _ loop: Loop, named name: String
+  ) throws(Violation) -> (function: CUDAText.Function, launch: CUDAText.Launch) {
     if loop.variable.extent > 0 { try writeIterations(of: loop) }
-    let arguments = kernel.buffers.indices.map { BufferID($0) }
-      .filter { kernel.buffers[$0.index].role != .local && used.contains($0) }
-    var parameters = arguments.map(parameter)
+    let arguments = buffers.keys.filter { kernel.buffers[$0.index].role != .local }
+      .sorted { buffers[$0, default: 0] < buffers[$1, default: 0] }
+    var parameters: [String] = []
+    for argument in arguments { parameters.append(parameter(argument)) }
     if mapping.scratchBytes > 0 { parameters.append("unsigned char* __restrict__ scratch") }
-    let bounds = "__launch_bounds__(\(mapping.threads), \(mapping.leastResidentBlocks))"
-    let head = "extern \"C\" __global__ void \(bounds) \(name)(\(parameters.joined(separator: ", "))) {"
-    text = wrapped(head, indent: 0) + text + "}\n"
-    return CUDAText.Launch(
+    let form = CUDAText.Function.Form(
+      bounds: "__launch_bounds__(\(mapping.threads), \(mapping.leastResidentBlocks))",
+      parameters: parameters.joined(separator: ", "), body: text, sharedBytes: mapping.sharedBytes,
+      isCooperative: isCooperative, products: mapping.tiles.count,
+      isOfWarpgroups: mapping.tiles.values.contains { $0.isOfWarpgroups })
+    let launch = CUDAText.Launch(
       function: name, grid: loop.variable.extent == 0 ? 0 : mapping.blocks, block: mapping.threads,
       sharedBytes: mapping.sharedBytes, scratchBytes: mapping.scratchBytes,
-      arguments: arguments.map { .buffer($0) } + (mapping.scratchBytes > 0 ? [.scratch] : []),
-      isCooperative: isCooperative, library: mapping.library)
+      arguments: arguments.map { .buffer($0) } + (mapping.scratchBytes > 0 ? [.scratch] : []), library: mapping.library)
+    return (CUDAText.Function(name: name, form: form), launch)
   }
 
-  func parameter(_ id: BufferID) -> String {
+  mutating func parameter(_ id: BufferID) -> String {
     let buffer = kernel.buffers[id.index]
     let const = buffer.role == .input ? "const " : ""
     return "\(const)\(storage(buffer.dtype))*\(overlapping.contains(id) ? "" : " __restrict__") \(name(id))"
@@ -170,16 +187,25 @@ extension StageEmitter {
   /// The number of a thread's team in its block.
   var teamNumber: String { mapping.team == 1 ? "(int)threadIdx.x" : "(int)threadIdx.x / \(mapping.team)" }
 
-  func name(_ id: BufferID) -> String { "b\(id.index)_\(CUDAEmitter.identifier(kernel.buffers[id.index].name))" }
-  func name(_ loop: LoopVariable) -> String { loop == firstLane ? "i\(loop.id)_first" : "i\(loop.id)" }
-  func name(_ variable: Variable) -> String { "v\(variable.id)" }
-  func partialName(_ variable: Variable) -> String { "v\(variable.id)_part" }
-
-  /// The name of a buffer that the stage touches.
-  mutating func use(_ id: BufferID) -> String {
-    used.insert(id)
-    return name(id)
+  mutating func name(_ id: BufferID) -> String {
+    let number = buffers[id] ?? buffers.count
+    buffers[id] = number
+    // Kernels number the buffers of regions, too.
+    var name = kernel.buffers[id.index].name
+    while let last = name.utf8.last, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(last) { name.removeLast() }
+    return "b\(number)_\(CUDAEmitter.identifier(name))"
   }
+  mutating func name(_ loop: LoopVariable) -> String {
+    let number = loops[loop] ?? loops.count
+    loops[loop] = number
+    return loop == firstLane ? "i\(number)_first" : "i\(number)"
+  }
+  mutating func name(_ variable: Variable) -> String {
+    let number = variables[variable] ?? variables.count
+    variables[variable] = number
+    return "v\(number)"
+  }
+  mutating func partialName(_ variable: Variable) -> String { "\(name(variable))_part" }
 
   /// The C type of a value.
   func type(_ type: ScalarType) -> String {

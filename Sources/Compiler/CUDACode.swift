@@ -3,18 +3,25 @@ import IR
 import Passes
 import Runtime
 
-extension LoweredProgram {
+extension Module {
   /// The kernels, each with the way it is spread over threads; several are looked at at once.
   public func mapped(
     within limits: ThreadLimits = ThreadLimits()
   ) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
-    let pool = ThreadPool(threads: min(module.kernels.count, ThreadPool.defaultThreads))
-    return try pool.map(module.kernels) { (kernel) throws(Diagnostic) in
+    let pool = ThreadPool(threads: min(kernels.count, ThreadPool.defaultThreads))
+    return try pool.map(kernels) { (kernel) throws(Diagnostic) in
       do throws(Violation) { return (kernel: kernel, mapping: try mapToThreads(kernel, within: limits)) } catch {
         throw Diagnostic("kernel @\(kernel.name) cannot be spread over threads: \(error.message)")
       }
     }
   }
+}
+
+extension LoweredProgram {
+  /// The kernels, each with the way it is spread over threads.
+  public func mapped(
+    within limits: ThreadLimits = ThreadLimits()
+  ) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] { try module.mapped(within: limits) }
 
   /// The kernels as CUDA C++.
   public func cuda(for architecture: NVRTC.Architecture = .sm90) throws(Diagnostic) -> CUDAProgram {

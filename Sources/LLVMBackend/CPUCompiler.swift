@@ -64,7 +64,7 @@ public final class CPUCompiler: Sendable {
     if let known = state.code { code = known } else { code = try LinkedCode() }
     state.code = code
 
-    let keys = kernels.map { key($0) }
+    let keys = pool.map(kernels) { key($0) }
     var missing: [Job] = []
     for (kernel, key) in zip(kernels, keys) {
       if state.stages[key] != nil || missing.contains(where: { $0.key == key }) {

@@ -9,7 +9,9 @@ public struct CPUTarget: Hashable, Sendable {
   /// LLVM's name of the processor, such as `znver3`.
   public var cpu: String
   /// LLVM's feature list, such as `+avx2,+fma,-avx512f`.
-  public var features: String
+  public let features: String
+  /// Those that it has, for code is asked for one with almost every operation.
+  private let present: Set<Substring>
   /// Bytes of the last cache. An output that fills half of it is written past the caches.
   public var cacheBytes: Int
 
@@ -17,6 +19,7 @@ public struct CPUTarget: Hashable, Sendable {
     self.triple = triple
     self.cpu = cpu
     self.features = features
+    present = Set(features.split(separator: ",").filter { $0.hasPrefix("+") }.map { $0.dropFirst() })
     self.cacheBytes = cacheBytes
   }
 
@@ -28,7 +31,7 @@ public struct CPUTarget: Hashable, Sendable {
       features: LLVMLibrary.take(LLVMGetHostCPUFeatures()), cacheBytes: Int(millrace_last_cache_bytes()))
   }()
 
-  func has(_ feature: String) -> Bool { features.split(separator: ",").contains { $0 == "+" + feature } }
+  func has(_ feature: String) -> Bool { present.contains(feature[...]) }
 
   /// Vector registers.
   var registers: Int { has("avx512f") || isARM ? 32 : 16 }

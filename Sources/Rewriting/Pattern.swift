@@ -35,7 +35,7 @@ public struct Pattern: Sendable {
     self.isExplained = isExplained
     root = ObjectIdentifier(op)
     self.rewrite = { operation, rewriter throws(NoMatch) in
-      guard let op = operation.op as? Op else { throw NoMatch("another op") }
+      guard let op = operation.match(Op.self) else { throw NoMatch("another op") }
       return try rewrite(Match(op, operation), &rewriter)
     }
   }

@@ -31,7 +31,7 @@ public struct Rewriter {
 
   /// The operation that makes a value, if that is an `Op`.
   public func find<Op: TensorOp>(_ value: Value, as op: Op.Type) -> Match<Op>? {
-    guard let operation = graph.definition(of: value), let op = operation.op as? Op else { return nil }
+    guard let operation = graph.definition(of: value), let op = operation.match(Op.self) else { return nil }
     return Match(op, operation)
   }
 

@@ -22,6 +22,8 @@ struct Show: ParsableCommand {
   var emit: Form = .program
   @Flag(help: "Show the model line of each operation.")
   var locations = false
+  @Option(help: ArgumentHelp("Where 'cubin' keeps machine code and looks for it (default: nowhere).", valueName: "folder"))
+  var cache: String?
 
   enum Form: String, ExpressibleByArgument, CaseIterable {
     case program, tensor, kernel, threads, llvm, asm, cuda, cubin, dot, cost
@@ -43,12 +45,9 @@ struct Show: ParsableCommand {
     case .cost:
       return module.functions.map { "@\($0.name): \(module.cost(of: $0))\n" }.joined()
         + module.kernels.map { "@\($0.name): \($0.cost)\n" }.joined()
-    case .threads: return try mapped(kernels(of: module)).map { $0.mapping.text(for: $0.kernel) }.joined(separator: "\n")
-    case .cuda:
-      let program = try mapped(kernels(of: module))
-      return try describing(nil) { () throws(Violation) in try CUDAProgram(program) }.text
-    case .cubin:
-      return try codeReport(kernels(of: module))
+    case .threads: return try mapped(module).map { $0.mapping.text(for: $0.kernel) }.joined(separator: "\n")
+    case .cuda: return try cuda(mapped(module)).text
+    case .cubin: return try codeReport(module)
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }
   }
@@ -59,35 +58,38 @@ struct Show: ParsableCommand {
   }
 
   private func mapped(
-    _ kernels: [Kernel], for architecture: NVRTC.Architecture = .sm90
-  ) throws(Diagnostic) -> [(kernel: Kernel, mapping: ThreadMapping)] {
-    let limits = ThreadLimits(for: architecture)
-    var mapped: [(kernel: Kernel, mapping: ThreadMapping)] = []
-    for kernel in kernels {
-      mapped.append((kernel, try describing(kernel) { () throws(Violation) in try mapToThreads(kernel, within: limits) }))
-    }
-    return mapped
+    _ module: Module, for architecture: NVRTC.Architecture = .sm90
+  ) throws -> [(kernel: Kernel, mapping: ThreadMapping)] {
+    _ = try kernels(of: module)
+    return try module.mapped(within: ThreadLimits(for: architecture))
   }
 
-  private func describing<Result>(
-    _ kernel: Kernel?, _ body: () throws(Violation) -> Result
-  ) throws(Diagnostic) -> Result {
-    do { return try body() } catch { throw Diagnostic("\(kernel.map { "kernel @\($0.name): " } ?? "")\(error.message)") }
+  private func cuda(
+    _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], where isLeftOut: (Int, Int) -> Bool = { _, _ in false }
+  ) throws(Diagnostic) -> CUDAProgram {
+    do throws(Violation) { return try CUDAProgram(kernels, where: isLeftOut) } catch { throw Diagnostic(error.message) }
   }
 
-  /// What NVRTC makes of a program with nothing on disk, and what that takes.
-  private func codeReport(_ kernels: [Kernel]) throws(Diagnostic) -> String {
+  /// What NVRTC makes of a program, without what cuBLASLt does on a GPU, and what that takes, from kernels that are spread
+  /// over threads to their code. `cpu` is the processor time of all threads, and of the longest module alone.
+  private func codeReport(_ module: Module) throws -> String {
     var report = ""
+    func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
     for architecture in NVRTC.Architecture.allCases {
-      let mapped = try mapped(kernels, for: architecture)
-      let program = try describing(nil) { () throws(Violation) in try CUDAProgram(mapped) }
+      let kernels = try mapped(module, for: architecture)
+      let left = kernels.reduce(0) { $0 + $1.mapping.stages.count { $0.library != nil } }
       let clock = ContinuousClock()
       let start = clock.now
-      let pieces = try CUDACompiler(for: architecture, cacheDirectory: nil).compile(program)
-      let seconds = (clock.now - start).inSeconds
+      let program = try cuda(kernels) { kernels[$0].mapping.stages[$1].library != nil }
+      let pieces = try CUDACompiler(for: architecture, cacheDirectory: cache).compile(program)
+      let took = (clock.now - start).inSeconds
       let bytes = pieces.reduce(0) { $0 + $1.code.count }
-      report += "\(architecture.rawValue): \(program.kernels.count) kernels in \(pieces.count) modules, \(bytes) bytes, "
-      report += "\(ThreadPool.defaultThreads) threads took \(Int(seconds * 1000)) ms\n"
+      report += "\(architecture.rawValue): \(kernels.count) kernels, \(program.functions.count) functions"
+      if left > 0 { report += " (without \(left) products of cuBLASLt)" }
+      report += " in \(pieces.count) modules, \(pieces.count { $0.isFromDisk }) from disk, \(bytes) bytes; "
+      report += "\(ThreadPool.defaultThreads) threads took \(milliseconds(took)), "
+      report += "cpu \(milliseconds(pieces.reduce(0) { $0 + $1.seconds })) in all, "
+      report += "\(milliseconds(pieces.map(\.seconds).max() ?? 0)) the longest module\n"
     }
     return report
   }

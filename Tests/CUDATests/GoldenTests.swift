@@ -20,7 +20,7 @@ import Testing
       "// \(launch.function): \(launch.grid) × \(launch.block) threads, \(launch.sharedBytes) bytes shared"
         + (launch.scratchBytes > 0 ? ", \(launch.scratchBytes) bytes of scratch\n" : "\n")
     }
-    let text = launches.joined() + emitted.functions
+    let text = launches.joined() + emitted.text
     if ProcessInfo.processInfo.environment["BLESS"] == "1" {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       try text.write(to: file, atomically: true, encoding: .utf8)

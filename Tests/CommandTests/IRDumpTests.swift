@@ -1,3 +1,4 @@
+import CUDABackend
 import Foundation
 import Testing
 
@@ -44,6 +45,18 @@ import Testing
       _ = try Command.irDump(["show", path, "--print-ir-tree-dir", tree, "--pass-pipeline", "simplify,fuse-rows"])
       let files = try FileManager.default.contentsOfDirectory(atPath: tree).sorted()
       #expect(files == ["00-input.ir", "01-simplify.ir", "02-fuse-rows.ir"])
+    }
+  }
+
+  @Test("tells what a GPU's code takes, and finds it again", .enabled(if: NVRTC.absence == nil, "\(NVRTC.absence ?? "")"))
+  func code() throws {
+    try Self.withFile { scratch, path in
+      let arguments = ["show", path, "--emit", "cubin", "--cache", scratch.path("code")]
+      let (first, second) = (try Command.irDump(arguments), try Command.irDump(arguments))
+      for architecture in NVRTC.Architecture.allCases.map(\.rawValue) {
+        #expect(first.output.contains("\(architecture): 1 kernels, 1 functions in 1 modules, 0 from disk, "), "\(first)")
+        #expect(second.output.contains("\(architecture): 1 kernels, 1 functions in 1 modules, 1 from disk, "), "\(second)")
+      }
     }
   }
 

@@ -49,24 +49,26 @@ extension Function {
       for result in operation.results where type(of: result).dtype.isFloat { isActive[result.index] = true }
     }
     var recomputation = checkpoints.map { Recomputation(self, checkpoints: $0) }
+    // One builder has the function all the time: a second owner would have it copied with each operation.
+    var rules = GradientBuilder(builder: builder)
+    builder = FunctionBuilder(name: name)
     for (number, operation) in operations.enumerated().reversed() {
       let upstream = operation.results.map { gradients[$0] }
       guard upstream.contains(where: { $0 != nil }), operation.results.contains(where: { isActive[$0.index] }) else {
         continue
       }
-      builder.location = operation.location
+      rules.builder.location = operation.location
       var (operands, results) = (operation.operands, operation.results)
-      if let start = upstream.lazy.compactMap({ $0 }).first(where: { builder.function.type(of: $0).rows == nil }) {
-        (operands, results) = try recomputation?.values(of: number, from: start, &builder) ?? (operands, results)
+      if let start = upstream.lazy.compactMap({ $0 }).first(where: { rules.type(of: $0).rows == nil }) {
+        (operands, results) = try recomputation?.values(of: number, from: start, &rules.builder) ?? (operands, results)
       }
-      var rules = GradientBuilder(operands: operands, results: results, upstream: upstream, builder: builder)
-      let contributions = try operation.op.gradient(&rules)
-      builder = rules.builder
-      for (operand, contribution) in zip(operation.operands, contributions) {
+      rules.turn(to: operands, results: results, upstream: upstream)
+      for (operand, contribution) in zip(operation.operands, try operation.op.gradient(&rules)) {
         guard let contribution, isActive[operand.index] else { continue }
-        try add(contribution, to: operand, &gradients, &builder)
+        try add(contribution, to: operand, &gradients, &rules.builder)
       }
     }
+    builder = rules.builder
     builder.location = .unknown
     for number in wanted {
       let parameter = parameters[number]

@@ -88,12 +88,14 @@ private struct LaunchFusion {
   }
 
   /// The number of the kernel that an operation launches.
-  private func kernel(of number: Int) -> Int? { (function.operations[number].op as? Launch).flatMap { numbers[$0.callee] } }
+  private func kernel(of number: Int) -> Int? {
+    function.operations[number].match(Launch.self).flatMap { numbers[$0.callee] }
+  }
 
   /// The value that a reshape, or a reshape of one, is another name for.
   private func root(_ value: Value) -> Value {
     var value = value
-    while let maker = definitions[value.index], function.operations[maker].op is Reshape {
+    while let maker = definitions[value.index], function.operations[maker].match(Reshape.self) != nil {
       value = function.operations[maker].operands[0]
     }
     return value
@@ -123,7 +125,7 @@ private struct LaunchFusion {
       moved.append(number)
     }
     var kept = Set(function.results.compactMap(outputs))
-    for number in second + 1..<function.operations.count where !(function.operations[number].op is Reshape) {
+    for number in second + 1..<function.operations.count where function.operations[number].match(Reshape.self) == nil {
       kept.formUnion(function.operations[number].operands.compactMap(outputs))
     }
     var passed: [BufferID: BufferID] = [:]

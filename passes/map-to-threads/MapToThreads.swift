@@ -63,8 +63,11 @@ private func map(
   _ loop: Loop, of kernel: Kernel, _ overlaps: Overlaps, within limits: ThreadLimits
 ) throws(Violation) -> ThreadMapping.Stage {
   let shape = StageShape(loop.body)
+  let locals = shape.locals(of: kernel)
   let combined = try combinations(in: loop.body)
-  var widths = LaneWidths(loop, of: kernel)
+  let vectorLoops = StageLanes(loop)
+  let values = Occupancy.peak(of: loop.body)
+  var widths = LaneWidths(vectorLoops, of: kernel)
   let lanes = shape.vectorExtents.map(widths.threads).max() ?? 0
   func spread(
     over team: Int, _ start: ThreadMapping.Stage, _ widths: LaneWidths, words: Int
@@ -76,9 +79,9 @@ private func map(
       stage.teamsPerBlock = min(teams, max(1, multipleOfWarp(loop.variable.extent * team) / team))
     }
     if team > 1 { stage.combinations = combined }
-    place(shape.locals(of: kernel), in: &stage, of: loop, widths, words: words, within: limits)
-    stage.packs = lanePacks(in: loop, of: kernel, widths, as: stage)
-    let occupancy = Occupancy(of: stage, body: loop.body, of: kernel, within: limits)
+    place(locals, in: &stage, of: loop, vectorLoops, widths, words: words, within: limits)
+    stage.packs = lanePacks(in: vectorLoops, widths, as: stage)
+    let occupancy = Occupancy(of: stage, values: values, of: kernel, within: limits)
     (stage.registers, stage.residentBlocks) = (occupancy.registers, occupancy.blocks)
     return (stage, occupancy)
   }
@@ -102,7 +105,7 @@ private func map(
       start.library = libraryProduct(of: loop, in: kernel, within: limits)
     }
     let threads = start.tiles.values.map(\.threads).max() ?? 1
-    widths = LaneWidths(loop, of: kernel, team: threads)
+    widths = LaneWidths(vectorLoops, of: kernel, team: threads)
     // Warps without a part of a tile would be idle most of the time.
     let isTensor = start.tiles.values.contains { $0.unit != .thread }
     let team = isTensor ? threads : max(threads, min(limits.threads, multipleOfWarp(lanes)))
@@ -129,7 +132,7 @@ private func map(
     }
     if best.occupancy.missing == 0 || width == 1 { break }
     width /= 2
-    widths = LaneWidths(loop, of: kernel, atMost: width)
+    widths = LaneWidths(vectorLoops, of: kernel, atMost: width)
   }
   return try waiting(copyingAhead(best.stage, of: loop, in: kernel, within: limits))
 }
@@ -162,7 +165,7 @@ private func team(for lanes: Int, iterations: Int, within limits: ThreadLimits) 
 /// long as there is room, the rest to global memory.
 private func place(
   _ locals: [(id: BufferID, bytes: Int, hasLaneStores: Bool)], in stage: inout ThreadMapping.Stage, of loop: Loop,
-  _ widths: LaneWidths, words: Int, within limits: ThreadLimits
+  _ lanes: StageLanes, _ widths: LaneWidths, words: Int, within limits: ThreadLimits
 ) {
   var shared: [(id: BufferID, bytes: Int)] = []
   var scratch: [(id: BufferID, bytes: Int)] = []
@@ -179,7 +182,7 @@ private func place(
     let bytes = (local.bytes + 15) / 16 * 16
     if isOwn && local.bytes <= limits.threadLocalBytes * (stage.team == 1 ? 4 : 1) {
       stage.places[local.id] = .thread
-    } else if let place = registers(for: local.id, in: loop, widths, team: stage.team, room: &words) {
+    } else if let place = registers(for: local.id, in: lanes, widths, team: stage.team, room: &words) {
       stage.places[local.id] = place
     } else if stage.team > 1 && bytes <= room {
       shared.append((local.id, bytes))
@@ -211,15 +214,15 @@ private func place(
 
 /// Registers for a local, where each thread of a team touches the elements of its own lanes only and there are few.
 private func registers(
-  for local: BufferID, in stage: Loop, _ widths: LaneWidths, team: Int, room: inout Int
+  for local: BufferID, in lanes: StageLanes, _ widths: LaneWidths, team: Int, room: inout Int
 ) -> ThreadMapping.Place? {
-  guard team > 1, let lanes = LaneLocal(local, in: stage) else { return nil }
-  let width = widths[lanes.extent]
-  let turns = (lanes.extent + team * width - 1) / (team * width)
-  let wanted = lanes.planes.count * turns * width
+  guard team > 1, let (extent, planes) = lanes.planes(of: local) else { return nil }
+  let width = widths[extent]
+  let turns = (extent + team * width - 1) / (team * width)
+  let wanted = planes.count * turns * width
   guard turns <= 8, wanted <= room else { return nil }
   room -= wanted
-  return .registers(planes: lanes.planes, turns: turns, width: width)
+  return .registers(planes: planes, turns: turns, width: width)
 }
 
 private func multiple(of unit: Int, _ count: Int) -> Int { (count + unit - 1) / unit * unit }

@@ -10,8 +10,9 @@ struct Occupancy {
   let blocks: Int
   let threads: Int
 
-  init(of stage: ThreadMapping.Stage, body: [Statement], of kernel: Kernel, within limits: ThreadLimits) {
-    var values = Occupancy.peak(of: body)
+  /// - Parameter values: the most values of the stage's body that live at once (`peak`).
+  init(of stage: ThreadMapping.Stage, values: Int, of kernel: Kernel, within limits: ThreadLimits) {
+    var values = values
     for place in stage.places.values {
       if case .registers(let planes, let turns, let width) = place { values += planes.count * turns * width }
     }
@@ -47,28 +48,34 @@ struct Occupancy {
 
   /// The most values that live at once in a block and those inside it: each from its definition, accumulators from what
   /// first feeds them, until its last use.
-  private static func peak(of body: [Statement]) -> Int {
-    var lastUse: [Variable: Int] = [:]
-    var fed: [Int: [Variable]] = [:]
+  static func peak(of body: [Statement]) -> Int {
+    // From where to where each variable of the block lives; accumulators that nobody fed yet do not.
+    var lives: [Variable: ClosedRange<Int>] = [:]
     var idle: Set<Variable> = []
     for (place, statement) in body.enumerated() {
       if case .accumulator(let variable, _) = statement { idle.insert(variable) }
+      if case .define(let variable, _) = statement { lives[variable] = place...place }
       statement.forEachVariable {
-        lastUse[$0] = place
-        if idle.remove($0) != nil { fed[place, default: []].append($0) }
+        if let life = lives[$0] {
+          lives[$0] = life.lowerBound...place
+        } else if idle.remove($0) != nil {
+          lives[$0] = place...place
+        }
       }
     }
-    var (live, peak) = (Set<Variable>(), 0)
+    var changes = [Int](repeating: 0, count: body.count + 1)
+    for life in lives.values {
+      changes[life.lowerBound] += 1
+      changes[life.upperBound + 1] -= 1
+    }
+    var (live, peak) = (0, 0)
     for (place, statement) in body.enumerated() {
-      live.formUnion(fed[place] ?? [])
+      live += changes[place]
       switch statement {
-      case .define(let variable, _): live.insert(variable)
-      case .loop(let loop): peak = max(peak, live.count + Occupancy.peak(of: loop.body))
-      case .conditional(_, let inner): peak = max(peak, live.count + Occupancy.peak(of: inner))
-      case .accumulator, .accumulate, .store, .product: break
+      case .loop(let loop): peak = max(peak, live + Occupancy.peak(of: loop.body))
+      case .conditional(_, let inner): peak = max(peak, live + Occupancy.peak(of: inner))
+      case .define, .accumulator, .accumulate, .store, .product: peak = max(peak, live)
       }
-      peak = max(peak, live.count)
-      live = live.filter { (lastUse[$0] ?? -1) > place }
     }
     return peak
   }

@@ -51,8 +51,6 @@ struct StageShape {
 
   private mutating func visit(_ scalar: Scalar) {
     if case .load(let buffer, _, _, _) = scalar { used.insert(buffer) }
-    var parts: [Scalar] = []
-    scalar.forEachPart { parts.append($0) }
-    for part in parts { visit(part) }
+    scalar.forEachPart { visit($0) }
   }
 }

@@ -126,11 +126,17 @@ public struct MemoryPlan: Sendable {
 private struct Storage {
   let function: Function
   private var owner: [Int]
-  private let uses: Uses
+  /// The operation that makes each value.
+  private let makers: [Int?]
+  /// What launches read, in their order.
+  private let reads: [(number: Int, operands: [Value])]
 
   init(_ function: Function) {
     self.function = function
-    uses = Uses(function)
+    makers = function.definitions()
+    reads = function.operations.enumerated().compactMap { number, operation in
+      operation.match(Launch.self) == nil ? nil : (number, operation.operands)
+    }
     owner = Array(0..<function.valueCount)
     for operation in function.operations where operation.op is Reshape {
       owner[operation.results[0].index] = owner[operation.operands[0].index]
@@ -187,15 +193,11 @@ private struct Storage {
     let (from, into) = (root(new), root(old))
     if from == into { return true }
     // A result that is itself a parameter, or the same value for two parameters, is copied.
-    guard let maker = function.operations.firstIndex(where: { $0.results.contains { root($0) == from } }),
-      let made = function.operations[maker].results.first(where: { root($0) == from }), !function.parameters.contains(where: { root($0) == from }),
-      function.results.filter({ root($0) == from }).count == 1,
+    guard let maker = makers[from], function.results.count(where: { root($0) == from }) == 1,
       !function.results.contains(where: { root($0) == into })
     else { return false }
-    for (number, operation) in function.operations.enumerated() where operation.op is Launch {
-      guard operation.operands.contains(where: { root($0) == into }) else { continue }
-      if number > maker { return false }
-      if number == maker, !canWrite(made, over: into, operation, kernels) { return false }
+    for (number, operands) in reads where number >= maker && operands.contains(where: { root($0) == into }) {
+      if number > maker || !canWrite(Value(from), over: into, function.operations[maker], kernels) { return false }
     }
     owner[from] = into
     return true
@@ -252,7 +254,7 @@ private struct InPlaceCheck {
   mutating func visit(_ statements: [Statement]) {
     var touches = false
     var written: Set<Position> = []
-    for statement in statements {
+    for statement in statements where isFine {
       switch statement {
       case .define(_, let value), .accumulate(_, _, let value): note(value, &touches, written)
       case .store(let buffer, let position, let value):
@@ -286,8 +288,6 @@ private struct InPlaceCheck {
       }
       if buffer == output { isFine = false }
     }
-    var parts: [Scalar] = []
-    value.forEachPart { parts.append($0) }
-    for part in parts { note(part, &touches, written) }
+    value.forEachPart { note($0, &touches, written) }
   }
 }

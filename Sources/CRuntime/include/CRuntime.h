@@ -24,6 +24,11 @@ void millrace_pool_run_stage(MillracePool *_Nonnull pool, int64_t count, int64_t
 /// Processors this process may run on.
 int64_t millrace_available_cores(void);
 
+// Threads of others (blas.c)
+
+/// Ends the threads that OpenBLAS keeps, if it is linked; it starts new ones should it need them.
+void millrace_end_blas_threads(void);
+
 // Memory (arena.c)
 
 /// Zeroed memory, aligned to 64 bytes at least, on huge pages where the system has them; NULL if there is none.

@@ -92,6 +92,8 @@ public struct NVRTC: Sendable {
       _ = destroy(&ended)
     }
     var options = ["--gpu-architecture=\(architecture.rawValue)", "--std=c++17", "--fmad=false"]
+    // Kernels want nothing of CUDA's own headers; NVRTC 12.4 and newer can leave them out.
+    if version >= (12, 4) { options.append("-minimal") }
     // NVRTC 12.8 and newer know the option.
     if effort == .least, version >= (12, 8) { options.append("--Ofast-compile=min") }
     let copies: [UnsafePointer<CChar>?] = options.map { text in UnsafePointer(strdup(text)) }

@@ -9,8 +9,8 @@ import Runtime
 public final class EmulatedCUDA: Sendable {
   public let program: CUDAProgram
   private let kernels: [Kernel]
-  /// Of each kernel: where its code is, and the number of its first launch there.
-  private let places: [(library: EmulatedLibrary, firstLaunch: Int)]
+  /// Where the code of each function is, by its name, and its number there.
+  private let places: [String: (library: EmulatedLibrary, number: Int)]
 
   /// In which order the threads of a block run until they wait.
   public enum ThreadOrder: Hashable, Sendable {
@@ -33,26 +33,22 @@ public final class EmulatedCUDA: Sendable {
     let program: CUDAProgram
     do { program = try CUDAProgram(kernels) } catch { throw Diagnostic(error.message) }
     let compiler = try HostCompiler(cacheDirectory: cacheDirectory)
-    let pieces = program.pieces(of: pieceBytes)
+    let pieces = program.pieces(of: pieceWork)
     let libraries = try ThreadPool(threads: min(pieces.count, ThreadPool.defaultThreads)).map(pieces) {
       (piece) throws(Diagnostic) in try EmulatedLibrary.of(piece, of: program, by: compiler)
     }
-    var places: [(library: EmulatedLibrary, firstLaunch: Int)] = []
+    var places: [String: (library: EmulatedLibrary, number: Int)] = [:]
     for (piece, library) in zip(pieces, libraries) {
-      var count = 0
-      for kernel in program.kernels[piece] {
-        places.append((library, count))
-        count += kernel.launches.count
-      }
+      for (number, function) in piece.enumerated() { places[program.functions[function].name] = (library, number) }
     }
     return EmulatedCUDA(program, kernels.map(\.kernel), places)
   }
 
-  /// Bytes of text from which a piece is ended.
-  private static let pieceBytes = 64 << 10
+  /// From how much work on a piece is ended.
+  private static let pieceWork = 64 << 10
 
   private init(
-    _ program: CUDAProgram, _ kernels: [Kernel], _ places: [(library: EmulatedLibrary, firstLaunch: Int)]
+    _ program: CUDAProgram, _ kernels: [Kernel], _ places: [String: (library: EmulatedLibrary, number: Int)]
   ) {
     (self.program, self.kernels, self.places) = (program, kernels, places)
   }
@@ -66,9 +62,10 @@ public final class EmulatedCUDA: Sendable {
     _ number: Int, _ addresses: [UInt64], scratch: UInt64, order: ThreadOrder = .ascending
   ) throws(Diagnostic) {
     let positions = try DevicePlaces(of: kernels[number], at: addresses, scratch: scratch)
-    for (offset, launch) in program.kernels[number].launches.enumerated() where launch.grid > 0 {
+    for launch in program.kernels[number] where launch.grid > 0 {
+      guard let place = places[launch.function] else { preconditionFailure("every function is in a piece") }
       let arguments = launch.arguments.map { UnsafeMutableRawPointer(bitPattern: UInt(positions[$0])) }
-      try places[number].library.run(launch, number: places[number].firstLaunch + offset, arguments, order)
+      try place.library.run(launch, number: place.number, arguments, order)
     }
   }
 }

@@ -15,11 +15,11 @@ final class EmulatedLibrary: @unchecked Sendable {
   /// The libraries of this process by their text. One that is loaded twice is one memory, and takes one lock.
   private static let loaded = Mutex<[String: EmulatedLibrary]>([:])
 
-  /// Some kernels of a program, compiled if they are not on disk yet.
+  /// Some functions of a program, compiled if they are not on disk yet.
   static func of(
-    _ piece: Range<Int>, of program: CUDAProgram, by compiler: HostCompiler
+    _ piece: [Int], of program: CUDAProgram, by compiler: HostCompiler
   ) throws(Diagnostic) -> EmulatedLibrary {
-    let text = emulationPrelude + program.text(of: piece) + entryPoint(of: program.kernels[piece])
+    let text = emulationPrelude + program.text(of: piece) + entryPoint(of: piece.map { program.functions[$0] })
     if let known = loaded.withLock({ $0[text] }) { return known }
     let library = try EmulatedLibrary(try compiler.library(of: text))
     return loaded.withLock { loaded in
@@ -36,7 +36,7 @@ final class EmulatedLibrary: @unchecked Sendable {
     self.entry = entry
   }
 
-  /// Runs launch `number` of the library.
+  /// Launches function `number` of the library.
   func run(
     _ launch: CUDAText.Launch, number: Int, _ arguments: [UnsafeMutableRawPointer?], _ order: EmulatedCUDA.ThreadOrder
   ) throws(Diagnostic) {
@@ -52,10 +52,10 @@ final class EmulatedLibrary: @unchecked Sendable {
     }
   }
 
-  /// The table of stages, and the one function the library shows.
-  private static func entryPoint(of kernels: ArraySlice<CUDAText>) -> String {
-    let entries = kernels.flatMap(\.launches).map { launch in
-      "  {[](void** pointers) { emulation::call(\(launch.function), pointers); }, \(launch.isCooperative)},\n"
+  /// The table of functions, and the one function the library shows.
+  private static func entryPoint(of functions: [CUDAText.Function]) -> String {
+    let entries = functions.map { function in
+      "  {[](void** pointers) { emulation::call(\(function.name), pointers); }, \(function.form.isCooperative)},\n"
     }
     return """
 

@@ -23,7 +23,7 @@ public final class EmulatedQueue: DeviceQueue {
 
   public var deviceName: String { "the emulated GPU" }
   public var scratchBytes: Int { worker.code.scratchBytes }
-  public func scratchBytes(of number: Int) -> Int { worker.code.program.kernels[number].scratchBytes }
+  public func scratchBytes(of number: Int) -> Int { worker.code.program.scratchBytes(of: number) }
   public var strands: Int { 1 }
   public func freeBytes() throws(Diagnostic) -> Int? { nil }
 

@@ -126,9 +126,7 @@ struct KernelTraffic {
 
   private mutating func visitLoads(of value: Scalar) {
     if case .load(let buffer, _, let position, _) = value { load(buffer, distinct(position)) }
-    var parts: [Scalar] = []
-    value.forEachPart { parts.append($0) }
-    for part in parts { visitLoads(of: part) }
+    value.forEachPart { visitLoads(of: $0) }
   }
 
   private mutating func load(_ buffer: BufferID, _ elements: Double) {
@@ -138,8 +136,12 @@ struct KernelTraffic {
 
   /// How many values a position takes, should it never take one twice.
   private func distinct(_ position: Position) -> Double {
-    position.loops { dependencies[$0] ?? [] }.reduce(1) { $0 * (open[$1] ?? Double($1.extent)) }
+    let (dependencies, open) = (dependencies, open)
+    return position.loops { dependencies[$0] ?? [] }.reduce(1) { $0 * (open[$1] ?? Double($1.extent)) }
   }
 
-  private func loops(of value: Scalar) -> Set<LoopVariable> { value.loops { dependencies[$0] ?? [] } }
+  private func loops(of value: Scalar) -> Set<LoopVariable> {
+    let dependencies = dependencies
+    return value.loops { dependencies[$0] ?? [] }
+  }
 }

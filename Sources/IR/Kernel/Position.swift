@@ -208,11 +208,18 @@ public struct Position: Hashable, Sendable {
 
   /// The variables of the kernel it reads.
   public var variables: [Variable] {
-    terms.flatMap { term -> [Variable] in
+    var variables: [Variable] = []
+    forEachVariable { variables.append($0) }
+    return variables
+  }
+
+  /// Calls `body` for each variable of the kernel it reads.
+  public func forEachVariable(_ body: (Variable) -> Void) {
+    for term in terms {
       switch term.atom {
-      case .loop: []
-      case .variable(let variable): [variable]
-      case .quotient(let inner, _), .remainder(let inner, _): inner.variables
+      case .loop: break
+      case .variable(let variable): body(variable)
+      case .quotient(let inner, _), .remainder(let inner, _): inner.forEachVariable(body)
       }
     }
   }

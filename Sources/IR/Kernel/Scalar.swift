@@ -176,9 +176,9 @@ extension Scalar {
   public func forEachVariable(_ body: (Variable) -> Void) {
     switch self {
     case .variable(let variable): body(variable)
-    case .position(let position): position.variables.forEach(body)
+    case .position(let position): position.forEachVariable(body)
     case .load(_, _, let position, _):
-      position.variables.forEach(body)
+      position.forEachVariable(body)
       forEachPart { $0.forEachVariable(body) }
     default: forEachPart { $0.forEachVariable(body) }
     }

@@ -42,13 +42,13 @@ extension Statement {
         body(variable)
         value.forEachVariable(body)
       case .store(_, let position, let value):
-        position.variables.forEach(body)
+        position.forEachVariable(body)
         value.forEachVariable(body)
-      case .loop(let loop): loop.limit?.variables.forEach(body)
+      case .loop(let loop): loop.limit?.forEachVariable(body)
       case .conditional(let condition, _): condition.forEachVariable(body)
       case .product(let product):
         let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
-        for position in [product.a.offset, product.b.offset, product.c.offset] + limits { position.variables.forEach(body) }
+        for position in [product.a.offset, product.b.offset, product.c.offset] + limits { position.forEachVariable(body) }
       }
     }
   }

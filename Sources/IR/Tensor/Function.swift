@@ -18,6 +18,9 @@ public struct Operation: Sendable {
     self.results = results
     self.location = location
   }
+
+  /// The op, if it is an `Op`. Asked for all the time, mostly in vain, where `as?` alone is slow.
+  public func match<Op: TensorOp>(_ type: Op.Type) -> Op? { Swift.type(of: op) == type ? op as? Op : nil }
 }
 
 /// A straight-line program: parameters, operations in order, results. A copy is a snapshot.

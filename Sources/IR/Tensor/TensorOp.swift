@@ -65,17 +65,22 @@ public struct Sample: Sendable, CustomStringConvertible {
 
 /// What an op's `gradient` works with: its own operands and results, what arrives from above, and a builder.
 public struct GradientBuilder {
-  public let operands: [Value]
-  public let results: [Value]
+  public private(set) var operands: [Value]
+  public private(set) var results: [Value]
   /// The gradient with respect to each result; `nil` where the loss does not depend on it.
-  public let upstream: [Value?]
+  public private(set) var upstream: [Value?]
   public var builder: FunctionBuilder
 
-  public init(operands: [Value], results: [Value], upstream: [Value?], builder: FunctionBuilder) {
+  public init(operands: [Value] = [], results: [Value] = [], upstream: [Value?] = [], builder: FunctionBuilder) {
     self.operands = operands
     self.results = results
     self.upstream = upstream
     self.builder = builder
+  }
+
+  /// Goes on with another operation, in the same function.
+  public mutating func turn(to operands: [Value], results: [Value], upstream: [Value?]) {
+    (self.operands, self.results, self.upstream) = (operands, results, upstream)
   }
 
   public func type(of value: Value) -> TensorType { builder.function.type(of: value) }

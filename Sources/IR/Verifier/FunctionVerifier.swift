@@ -72,7 +72,7 @@ struct FunctionVerifier {
     }
     let inferred: [TensorType]
     do {
-      inferred = try operation.op.infer(operation.operands.map { function.type(of: $0) })
+      inferred = try operation.op.infer(operands(of: operation))
       try verifyCall(operation)
     } catch {
       throw wrong(error.message)
@@ -90,23 +90,24 @@ struct FunctionVerifier {
   }
 
   private func verifyCall(_ operation: Operation) throws(Violation) {
-    let operands = operation.operands.map { function.type(of: $0) }
-    if let region = operation.op as? Region {
+    if let region = operation.match(Region.self) {
       guard let callee = module.function(named: region.callee) else {
         throw missing(region.callee, "function", among: module.functions.map(\.name))
       }
       let (parameters, results) = (callee.parameters.map(callee.type), callee.results.map(callee.type))
       try require(region.rows > 0, "wants a positive number of rows, got \(region.rows)")
-      try agree(parameters, operands, "@\(callee.name) takes", "operand")
+      try agree(parameters, operands(of: operation), "@\(callee.name) takes", "operand")
       try agree(results, region.results, "@\(callee.name) gives", "result")
-    } else if let launch = operation.op as? Launch {
+    } else if let launch = operation.match(Launch.self) {
       guard let kernel = module.kernel(named: launch.callee) else {
         throw missing(launch.callee, "kernel", among: module.kernels.map(\.name))
       }
-      try agree(kernel.buffers.filter { $0.role == .input }, operands, "@\(kernel.name) takes", "operand")
+      try agree(kernel.buffers.filter { $0.role == .input }, operands(of: operation), "@\(kernel.name) takes", "operand")
       try agree(kernel.buffers.filter { $0.role == .output }, launch.results, "@\(kernel.name) gives", "result")
     }
   }
+
+  private func operands(of operation: Operation) -> [TensorType] { operation.operands.map { function.type(of: $0) } }
 
   private func missing(_ name: String, _ kind: String, among names: [String]) -> Violation {
     let hint = didYouMean(name, among: names, sigil: "@")

@@ -59,7 +59,7 @@ struct KernelVerifier {
     var names: Set<String> = []
     var last = 0
     for buffer in kernel.buffers {
-      let name = written("%", buffer.name)
+      var name: String { written("%", buffer.name) }
       guard names.insert(buffer.name).inserted else { throw wrong("two buffers are named '\(name)'") }
       guard buffer.count >= 0 else { throw wrong("'\(name)' holds \(buffer.count) elements") }
       let rank = buffer.role == .input ? 0 : buffer.role == .output ? 1 : 2

@@ -42,7 +42,7 @@ extension ParsedModule {
 /// A function that runs itself, through however many others, has no end.
 private func verifyCalls(_ module: Module, _ places: Places) throws(Diagnostic) {
   let numbers = Dictionary(module.functions.enumerated().map { ($1.name, $0) }) { first, _ in first }
-  let callees = module.functions.map { $0.operations.compactMap { ($0.op as? Region).flatMap { numbers[$0.callee] } } }
+  let callees = module.functions.map { $0.operations.compactMap { $0.match(Region.self).flatMap { numbers[$0.callee] } } }
   // Functions whose callees are all settled are settled; what is left goes in circles.
   var waiting = callees.map { Set($0) }
   var settled = waiting.indices.filter { waiting[$0].isEmpty }

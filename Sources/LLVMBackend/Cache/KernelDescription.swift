@@ -5,7 +5,7 @@ import Runtime
 /// A kernel as bytes: equal for kernels that are equal up to the names of kernel, buffers, loops and variables.
 ///
 /// Each case writes a tag of its own and then its parts, lists after their counts, so that different kernels never give the
-/// same bytes.
+/// same bytes. Numbers, most of which are small, end with a byte below 128.
 struct KernelDescription {
   private(set) var bytes: [UInt8] = []
   private var loops: [LoopVariable: Int] = [:]
@@ -29,7 +29,12 @@ struct KernelDescription {
   }
 
   private mutating func write(_ number: Int) {
-    withUnsafeBytes(of: Int64(number).littleEndian) { bytes.append(contentsOf: $0) }
+    var rest = UInt64(bitPattern: Int64(number))
+    while rest >= 128 {
+      bytes.append(UInt8(truncatingIfNeeded: rest) | 128)
+      rest >>= 7
+    }
+    bytes.append(UInt8(rest))
   }
   private mutating func write(_ text: String) {
     write(text.utf8.count)

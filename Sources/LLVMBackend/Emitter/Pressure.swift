@@ -32,6 +32,8 @@ struct Pressure {
   private mutating func peak(of body: [Statement]) -> Int {
     var lastUse: [Variable: Int] = [:]
     for (place, statement) in body.enumerated() { statement.forEachVariable { lastUse[$0] = place } }
+    var ends = [[Variable]](repeating: [], count: body.count)
+    for (variable, place) in lastUse { ends[place].append(variable) }
     var (live, peak) = (Set<Variable>(), 0)
     for (place, statement) in body.enumerated() {
       switch statement {
@@ -39,7 +41,7 @@ struct Pressure {
         inside.insert(variable)
         if note(scalar) {
           varying.insert(variable)
-          if lastUse[variable] != nil { live.insert(variable) }
+          if let last = lastUse[variable], last > place { live.insert(variable) }
         }
         peak = max(peak, live.count)
       case .accumulator(let variable, _):
@@ -57,7 +59,7 @@ struct Pressure {
       case .loop(let inner): peak = max(peak, live.count + self.peak(of: inner.body))
       case .product: break
       }
-      live = live.filter { (lastUse[$0] ?? -1) > place }
+      for variable in ends[place] where lastUse[variable] == place { live.remove(variable) }
     }
     return peak
   }

@@ -45,7 +45,10 @@ final class LinkedCode: Sendable {
   }
 
   /// OpenBLAS computes a product on the thread that asks: the threads are ours.
-  private static let prepareLibrary: Void = openblas_set_num_threads(1)
+  private static let prepareLibrary: Void = {
+    openblas_set_num_threads(1)
+    millrace_end_blas_threads()
+  }()
 
   /// Adds an object file and gives the addresses of its functions.
   func link(_ object: [UInt8], _ names: [String]) throws(Diagnostic) -> [MillraceStage] {

@@ -1,20 +1,20 @@
 // large_0: 5 × 256 threads, 128 bytes shared, 1200000 bytes of scratch
-extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __restrict__ b0_x, float* __restrict__ b1_y,
+extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __restrict__ b1_x, float* __restrict__ b2_y,
     unsigned char* __restrict__ scratch) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
   {
     const int i0 = (int)blockIdx.x;
-    float* const b2_t = (float*)(scratch + 0 + (long long)blockIdx.x * 240000);
+    float* const b0_t = (float*)(scratch + 0 + (long long)blockIdx.x * 240000);
     for (int i1_first = lane * 4; i1_first < 60000; i1_first += 1024) {
       Pack<float, 4> pack0;
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
-        pack0.at[u] = b0_x[i0] + ((float)((long long)((i1 % 16))));
+        pack0.at[u] = b1_x[i0] + ((float)((long long)((i1 % 16))));
       }
-      store_pack<float, 4>(b2_t + i1_first, pack0);
+      store_pack<float, 4>(b0_t + i1_first, pack0);
     }
     float v0 = float_of(0xff800000u);
     __syncthreads();
@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __rest
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
-        v0_part = maximum(v0_part, b2_t[-i1 + 59999]);
+        v0_part = maximum(v0_part, b0_t[-i1 + 59999]);
       }
     }
     {
@@ -34,6 +34,6 @@ extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __rest
       turn = 1 - turn;
       v0 = Maximum::of(v0, parts0[0]);
     }
-    if (lane == 0) b1_y[i0] = v0;
+    if (lane == 0) b2_y[i0] = v0;
   }
 }

@@ -1,16 +1,17 @@
 // normalized_37_256_0: 37 × 64 threads, 32 bytes shared
-extern "C" __global__ void __launch_bounds__(64, 16) normalized_37_256_0(const float* __restrict__ b0_x, float*
-    __restrict__ b1_y) {
+extern "C" __global__ void __launch_bounds__(64, 16) normalized_37_256_0(const float* __restrict__ b1_x, float*
+    __restrict__ b2_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
   int turn = 0;
   {
     const int i0 = (int)blockIdx.x;
-    float b2_t[4];
+    float b0_t[4];
     float v0 = 0.0f;
     float v0_part = 0.0f;
-    for (int i1_first = lane * 4; i1_first < 256; i1_first += 256) {
-      const Pack<float, 4> pack0 = load_pack<float, 4>(b0_x + i0 * 256 + i1_first);
+    if (lane * 4 < 256) {
+      const int i1_first = lane * 4;
+      const Pack<float, 4> pack0 = load_pack<float, 4>(b1_x + i0 * 256 + i1_first);
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
@@ -29,15 +30,15 @@ extern "C" __global__ void __launch_bounds__(64, 16) normalized_37_256_0(const f
     float v2 = 0.0f;
     float v2_part = 0.0f;
     #pragma unroll
-    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
-      const int i1_first = lane * 4 + turn_1 * 256;
-      const Pack<float, 4> pack1 = load_pack<float, 4>(b0_x + i0 * 256 + i1_first);
+    for (int turn_i1 = 0; turn_i1 < 1; turn_i1++) {
+      const int i1_first = lane * 4 + turn_i1 * 256;
+      const Pack<float, 4> pack1 = load_pack<float, 4>(b1_x + i0 * 256 + i1_first);
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
-        const float v4 = pack1.at[u] - v1;
-        b2_t[turn_1 * 4 + u] = v4;
-        v2_part = fmaf(v4, v4, v2_part);
+        const float v3 = pack1.at[u] - v1;
+        b0_t[turn_i1 * 4 + u] = v3;
+        v2_part = fmaf(v3, v3, v2_part);
       }
     }
     {
@@ -48,17 +49,17 @@ extern "C" __global__ void __launch_bounds__(64, 16) normalized_37_256_0(const f
       turn = 1 - turn;
       v2 = Sum::of(v2, parts0[0]);
     }
-    const float v3 = 1.0f / sqrtf(((v2 / 256.0f) + 0.001f));
+    const float v4 = 1.0f / sqrtf(((v2 / 256.0f) + 0.001f));
     #pragma unroll
-    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
-      const int i1_first = lane * 4 + turn_1 * 256;
+    for (int turn_i1 = 0; turn_i1 < 1; turn_i1++) {
+      const int i1_first = lane * 4 + turn_i1 * 256;
       Pack<float, 4> pack2;
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
-        pack2.at[u] = b2_t[turn_1 * 4 + u] * v3;
+        pack2.at[u] = b0_t[turn_i1 * 4 + u] * v4;
       }
-      store_pack<float, 4>(b1_y + i0 * 256 + i1_first, pack2);
+      store_pack<float, 4>(b2_y + i0 * 256 + i1_first, pack2);
     }
   }
 }

@@ -1,15 +1,16 @@
 // normalized_40_17_0: 10 × 128 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(128, 8) normalized_40_17_0(const float* __restrict__ b0_x, float*
-    __restrict__ b1_y) {
+extern "C" __global__ void __launch_bounds__(128, 8) normalized_40_17_0(const float* __restrict__ b1_x, float*
+    __restrict__ b2_y) {
   const int lane = threadIdx.x % 32;
   const unsigned mask = 0xffffffffu;
   {
     const int i0 = (int)blockIdx.x * 4 + (int)threadIdx.x / 32;
-    float b2_t[1];
+    float b0_t[1];
     float v0 = 0.0f;
     float v0_part = 0.0f;
-    for (int i1 = lane; i1 < 17; i1 += 32) {
-      v0_part = v0_part + b0_x[i0 * 17 + i1];
+    if (lane < 17) {
+      const int i1 = lane;
+      v0_part = v0_part + b1_x[i0 * 17 + i1];
     }
     {
       float parts0[] = {v0_part};
@@ -20,24 +21,24 @@ extern "C" __global__ void __launch_bounds__(128, 8) normalized_40_17_0(const fl
     float v2 = 0.0f;
     float v2_part = 0.0f;
     #pragma unroll
-    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
-      const int i1 = lane + turn_1 * 32;
+    for (int turn_i1 = 0; turn_i1 < 1; turn_i1++) {
+      const int i1 = lane + turn_i1 * 32;
       if (i1 >= 17) continue;
-      const float v4 = b0_x[i0 * 17 + i1] - v1;
-      b2_t[turn_1] = v4;
-      v2_part = fmaf(v4, v4, v2_part);
+      const float v3 = b1_x[i0 * 17 + i1] - v1;
+      b0_t[turn_i1] = v3;
+      v2_part = fmaf(v3, v3, v2_part);
     }
     {
       float parts0[] = {v2_part};
       combine_team<Sum, 32, 1>(mask, parts0);
       v2 = Sum::of(v2, parts0[0]);
     }
-    const float v3 = 1.0f / sqrtf(((v2 / 17.0f) + 0.001f));
+    const float v4 = 1.0f / sqrtf(((v2 / 17.0f) + 0.001f));
     #pragma unroll
-    for (int turn_1 = 0; turn_1 < 1; turn_1++) {
-      const int i1 = lane + turn_1 * 32;
+    for (int turn_i1 = 0; turn_i1 < 1; turn_i1++) {
+      const int i1 = lane + turn_i1 * 32;
       if (i1 >= 17) continue;
-      b1_y[i0 * 17 + i1] = b2_t[turn_1] * v3;
+      b2_y[i0 * 17 + i1] = b0_t[turn_i1] * v4;
     }
   }
 }

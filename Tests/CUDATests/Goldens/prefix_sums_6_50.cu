@@ -6,6 +6,7 @@ extern "C" __global__ void __launch_bounds__(128, 8) prefix_sums_6_50_0(const fl
   const int i0 = (int)blockIdx.x * 4 + (int)threadIdx.x / 32;
   if (i0 < 6) {
     float v0 = 0.0f;
+    #pragma unroll 8
     for (int i1 = 0; i1 < 50; i1++) {
       v0 = v0 + b0_x[i0 * 50 + i1];
       if (lane == 0) b1_y[i0 * 50 + i1] = v0;
@@ -13,7 +14,8 @@ extern "C" __global__ void __launch_bounds__(128, 8) prefix_sums_6_50_0(const fl
     float v1 = 0.0f;
     for (int i2 = 0; i2 < 3; i2++) {
       float v1_part = 0.0f;
-      for (int i1_first = lane * 2; i1_first < 50; i1_first += 64) {
+      if (lane * 2 < 50) {
+        const int i1_first = lane * 2;
         const Pack<float, 2> pack0 = load_pack<float, 2>(b0_x + i0 * 50 + i1_first);
         #pragma unroll
         for (int u = 0; u < 2; u++) {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -90,10 +91,11 @@ EXPORTED nvrtcResult nvrtcCompileProgram(nvrtcProgram handle, int count, const c
   Program* const program = (Program*)handle;
   if (!program) return NVRTC_ERROR_INVALID_PROGRAM;
   bool hasArchitecture = false;
+  const std::string others[] = {"--std=c++17", "--fmad=false", "-minimal", "--Ofast-compile=min"};
   for (int number = 0; number < count; number++) {
     const std::string option = options[number];
     if (option == "--gpu-architecture=sm_90a") hasArchitecture = true;
-    else if (option != "--std=c++17" && option != "--fmad=false" && option != "--Ofast-compile=min") {
+    else if (std::find(std::begin(others), std::end(others), option) == std::end(others)) {
       program->log = "nvrtc: error: invalid value for --gpu-architecture, or unknown option: " + option;
       return NVRTC_ERROR_INVALID_OPTION;
     }
