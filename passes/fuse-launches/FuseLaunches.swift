@@ -42,6 +42,8 @@ private struct LaunchFusion {
   /// Bytes that each kernel moves.
   private var traffic: [Int]
   private var definitions: [Int?]
+  /// The value that each value is another name for, through reshapes.
+  private var roots: [Value]
   /// Values that share memory with a training state: a launch that changes one in place stays as it is.
   private var donated: Set<Value> = []
 
@@ -54,6 +56,10 @@ private struct LaunchFusion {
     numbers = Dictionary(uniqueKeysWithValues: kernels.enumerated().map { ($1.name, $0) })
     traffic = kernels.map(\.cost.bytes)
     definitions = function.definitions()
+    roots = (0..<function.valueCount).map { Value($0) }
+    for operation in function.operations where operation.match(Reshape.self) != nil {
+      roots[operation.results[0].index] = roots[operation.operands[0].index]
+    }
     for (parameter, result) in function.donations {
       donated.formUnion([function.parameters[parameter], function.results[result]])
     }
@@ -92,14 +98,7 @@ private struct LaunchFusion {
     function.operations[number].match(Launch.self).flatMap { numbers[$0.callee] }
   }
 
-  /// The value that a reshape, or a reshape of one, is another name for.
-  private func root(_ value: Value) -> Value {
-    var value = value
-    while let maker = definitions[value.index], function.operations[maker].match(Reshape.self) != nil {
-      value = function.operations[maker].operands[0]
-    }
-    return value
-  }
+  private func root(_ value: Value) -> Value { roots[value.index] }
 
   private struct Plan {
     let first, second: Int
