@@ -2,10 +2,16 @@ import IR
 
 extension StageEmitter {
   mutating func write(_ body: [Statement]) throws(Violation) {
+    var section: (rest: Int, section: ThreadMapping.Section)?
     for (number, statement) in body.enumerated() {
       path.append(number)
       if !isInLane && mapping.waits.contains(path) {
         write(mapping.isPartOfWarp ? "__syncwarp(mask);" : "__syncthreads();")
+      }
+      if !isInLane, let begun = mapping.sections[path] {
+        section = (begun.count, begun)
+        write("if (threadIdx.x < 32) {")
+        indent += 1
       }
       let combined = isInLane ? nil : mapping.combinations[path]
       for variable in combined ?? [] { try writePartial(variable) }
@@ -21,7 +27,32 @@ extension StageEmitter {
         write("}")
       }
       path.removeLast()
+      if let (rest, begun) = section {
+        section = rest > 1 ? (rest - 1, begun) : nil
+        if rest == 1 { writeEnd(of: begun) }
+      }
     }
+  }
+
+  /// What the first warp has found out goes to all others.
+  private mutating func writeEnd(of section: ThreadMapping.Section) {
+    var places: [String] = []
+    var at = section.at
+    for variable in section.given {
+      places.append("*(\(self.type(variable.type == .bool ? .i32 : variable.type))*)(shared + \(at))")
+      at += variable.bytes
+    }
+    if !places.isEmpty {
+      write("if (lane == 0) {")
+      indent += 1
+      for (variable, place) in zip(section.given, places) { write("\(place) = \(name(variable));") }
+      indent -= 1
+      write("}")
+    }
+    indent -= 1
+    write("}")
+    write("__syncthreads();")
+    for (variable, place) in zip(section.given, places) { write("const \(type(variable.type)) \(name(variable)) = \(place);") }
   }
 
   mutating func write(_ statement: Statement) throws(Violation) {

@@ -92,6 +92,7 @@ struct StageEmitter {
 
   var isCooperative: Bool {
     !mapping.waits.isEmpty || !mapping.combinations.isEmpty || !mapping.tiles.isEmpty || !mapping.loopsAhead.isEmpty
+      || !mapping.sections.isEmpty
   }
 
   mutating func emit(

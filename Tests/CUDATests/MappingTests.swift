@@ -85,6 +85,18 @@ import Testing
     #expect(try ahead(.normalized(37, 256), .usual).isEmpty)
   }
 
+  @Test("long scalar code is the first warp's, which gives to the others what they need of it")
+  func sections() throws {
+    let sections = try stage(.longScalars).sections
+    #expect(sections.keys.sorted { $0[1] < $1[1] } == [[0, 3], [0, 19]])
+    let first = try #require(sections[[0, 3]]), second = try #require(sections[[0, 19]])
+    #expect(first.count == 15 && first.given.map(\.id) == [60, 2, 15, 21])
+    #expect(second.count == 13 && second.given.map(\.id) == [41])
+    #expect(first.at % 16 == 0 && second.at >= first.at + first.bytes)
+    // Rows of one warp have nobody to share with.
+    #expect(try mapToThreads(Sample.longScalars.kernel, within: Spread.tiny.limits).stages[0].sections.isEmpty)
+  }
+
   @Test("locals go where there is room")
   func places() throws {
     #expect(try stage(.insertion).places == [BufferID(2): .thread])

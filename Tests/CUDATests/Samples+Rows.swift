@@ -7,7 +7,7 @@ extension Sample {
     + [(9, 4), (6, 50)].flatMap { count, width in
       [reversed(count, width), prefixSums(count, width), lanesInPlace(count, width), scalarsInPlace(count, width), columnSums(count, width)]
     } + [
-      nested, pieces, conditionalVector, conditionalLane, insertion, large, updatedInTurn, scalarRows, empty,
+      nested, pieces, longScalars, conditionalVector, conditionalLane, insertion, large, updatedInTurn, scalarRows, empty,
     ] + Reduction.allCases.flatMap { reduction in
       [DType.f32, .bf16, .i32, .i64, .u8, .bool].flatMap { reduced(reduction, $0) }
     }
@@ -35,6 +35,43 @@ extension Sample {
         ])
       ])
   }
+
+  /// Scalar code between lanes that is long enough for one warp to do it for the others: twice in a row, in a loop.
+  static let longScalars: Sample = {
+    let (i, s) = (LoopVariable(0, below: 5), LoopVariable(1, below: 3))
+    let (j, l) = (LoopVariable(2, below: 256), LoopVariable(3, below: 256))
+    let (sum, again, isLarge) = (Variable(0, .f32), Variable(1, .f32), Variable(2, .bool))
+    let row = (Position(i) * 3 + Position(s)) * 256
+    func chain(_ start: Variable, _ first: Int) -> [Statement] {
+      (0..<12).map { step in
+        let last: Scalar = step == 0 ? .variable(start) * .float(0.01) : .variable(Variable(first + step - 1, .f32))
+        return .define(Variable(first + step, .f32), .unary(.tanh, last + .float(Double(step) / 8)))
+      }
+    }
+    let (one, two, count) = (Variable(21, .f32), Variable(41, .f32), Variable(60, .i64))
+    let isKnown = Scalar.compare(.greater, .variable(Variable(12, .f32)), .float(0.2))
+    let kept = Scalar.select(.variable(isLarge), .variable(one), .variable(Variable(15, .f32)))
+    return Sample(
+      "long_scalars", [input(5 * 3 * 256), output(5 * 3 * 256), output(15), output(15, .i64)],
+      [
+        parallel(i, [
+          serial(s, [
+            .accumulator(sum, .sum), .accumulator(again, .sum),
+            vector(j, [.accumulate(sum, .sum, load(0, row + Position(j)))]),
+          ] + chain(sum, 10) + [
+            .define(isLarge, isKnown),
+            .define(count, .convert(.variable(one) * .float(100), .i64)),
+            store(2, Position(i) * 3 + Position(s), .variable(Variable(14, .f32))),
+            vector(l, [.accumulate(again, .sum, load(0, row + Position(l)) * kept)]),
+          ] + chain(again, 30) + [
+            store(3, Position(i) * 3 + Position(s), .variable(count)),
+            vector(LoopVariable(4, below: 256), [
+              store(1, row + Position(LoopVariable(4, below: 256)), .variable(two) + kept)
+            ]),
+          ])
+        ])
+      ])
+  }()
 
   /// Each lane reads what another lane stored to a local.
   static func reversed(_ rows: Int, _ width: Int) -> Sample {

@@ -134,7 +134,8 @@ private func map(
     width /= 2
     widths = LaneWidths(vectorLoops, of: kernel, atMost: width)
   }
-  return try waiting(copyingAhead(best.stage, of: loop, in: kernel, within: limits))
+  let ahead = copyingAhead(best.stage, of: loop, in: kernel, within: limits)
+  return try sharingScalars(waiting(ahead), of: loop, in: kernel, within: limits)
 }
 
 private typealias Spread = (stage: ThreadMapping.Stage, occupancy: Occupancy)

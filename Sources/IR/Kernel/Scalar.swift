@@ -23,6 +23,11 @@ public struct Variable: Hashable, Sendable {
   }
 }
 
+extension Variable {
+  /// What it takes in memory; a truth value as much as an i32.
+  public var bytes: Int { type == .i64 ? 8 : 4 }
+}
+
 /// A buffer of a kernel, by its number there.
 public struct BufferID: Hashable, Sendable {
   public let index: Int

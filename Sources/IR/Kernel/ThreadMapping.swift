@@ -37,6 +37,8 @@ public struct ThreadMapping: Hashable, Sendable {
     public var divided: Path?
     /// Statements around a divided product that only the block of its first tile does, for they store.
     public var onlyFirstTile: Set<Path>
+    /// Scalar code that the first warp of a block does for all, by the places of its first statements.
+    public var sections: [Path: Section] = [:]
     /// The stage as a library does it, where there is one; the rest of the mapping is how to do without.
     public var library: LibraryProduct?
     /// Bytes of the shared memory of a block, and of global memory for the locals of all blocks.
@@ -86,6 +88,19 @@ public struct ThreadMapping: Hashable, Sendable {
     }
     /// Shared memory starts at a multiple of so many bytes.
     public var sharedAlignment: Int { tiles.values.map(\.alignment).max() ?? 16 }
+  }
+
+  /// Some statements that the first warp does alone.
+  public struct Section: Hashable, Sendable {
+    public var count: Int
+    /// The variables that all threads get from it, those of 8 bytes first.
+    public var given: [Variable]
+    /// Where in shared memory they stand, one after the other.
+    public var at: Int
+
+    public init(count: Int, given: [Variable], at: Int = 0) { (self.count, self.given, self.at) = (count, given, at) }
+
+    public var bytes: Int { given.reduce(0) { $0 + $1.bytes } }
   }
 
   /// Where a local buffer lives.
