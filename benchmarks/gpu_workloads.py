@@ -16,7 +16,7 @@ BAG = {"rows": (4 << 20, 50), "width": (128, 32), "bags": (65536, 12), "looks": 
 KEYS = {
     "queries": (16384, 12), "heads": (4, 2), "keys": (2048, 32), "half": (128, 8), "top": (32, 4), "width": (128, 16),
 }
-EXPERTS = {"experts": (64, 4), "mean": (256, 12), "inputs": (2048, 64), "outputs": (4096, 96)}
+EXPERTS = {"experts": (64, 4), "mean": (256, 40), "inputs": (2048, 64), "outputs": (4096, 96)}
 MODEL = {
     "vocabulary": (50304, 64), "width": (768, 32), "layers": (12, 1), "heads": (12, 2), "hidden": (2048, 85),
     "batch": (8, 1), "length": (1024, 64), "streams": (4, 4),

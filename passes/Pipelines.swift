@@ -31,6 +31,8 @@ public enum Pipelines {
     .lowerToKernels,
     // What ops build by hand joins its neighbours, now that all are kernels.
     .fuseLaunches,
+    // Last: it only looks into the blocks of kernels, and no pass after it would find a product by itself.
+    .fuseMultiplyAdds,
   ]
 
   /// The whole way to a backend.

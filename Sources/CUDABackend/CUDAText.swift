@@ -20,7 +20,7 @@ public struct CUDAText: Hashable, Sendable {
       var parameters: String
       var body: String
       var sharedBytes: Int
-      /// Whether threads wait for each other or shuffle.
+      /// Whether threads wait for each other or for copies, or shuffle.
       var isCooperative: Bool
       /// Products of matrices, each of which is a lot to compile.
       var products: Int

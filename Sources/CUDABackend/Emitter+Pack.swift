@@ -18,6 +18,7 @@ extension StageEmitter {
     let thread = mapping.team > 1 ? "lane" : "0"
     let start = width == 1 || thread == "0" ? thread : "\(thread) * \(width)"
     let stride = mapping.team * width
+    if !pack.ahead.isEmpty { write("wait_for_copies<\(mapping.loopsAhead.count - 1)>();") }
     if let turns = pack.turns {
       write("#pragma unroll")
       write("for (int turn_\(counter) = 0; turn_\(counter) < \(turns); turn_\(counter)++) {")
@@ -38,7 +39,7 @@ extension StageEmitter {
       for access in pack.loads {
         let (type, name) = (packType(access, width), "pack\(packCount)")
         packCount += 1
-        write("const \(type) \(name) = load_pack<\(packParameters(access, width))>(\(try address(access)));")
+        write("const \(type) \(name) = load_pack<\(packParameters(access, width))>(\(try source(of: access, in: pack, first)));")
         names[access] = name
       }
       var stored: [(access: ThreadMapping.LanePack.Access, name: String)] = []
@@ -66,6 +67,55 @@ extension StageEmitter {
     }
     indent -= 1
     write("}")
+    if !pack.ahead.isEmpty, let (variable, step) = iteration {
+      write("if (\(name(variable)) < \(variable.extent - step)) \(copier(of: path))(\(name(variable)) + \(step));")
+      write("commit_copies();")
+    }
+  }
+
+  /// What copies a thread's part of an iteration's row, a function for each loop that reads some ahead:
+  ///
+  ///     const auto ahead_1 = [&](int i0) {
+  ///       for (int i1_first = lane * 8; i1_first < 4096; i1_first += 2048)
+  ///         copy_pack<bf16, 8>(shared + 512 + i1_first * 2, b0_x + i0 * 4096 + i1_first);
+  ///     };
+  ///     ahead_1(blockIdx.x);
+  mutating func writeCopiesAhead(of stage: Loop, first: String) throws(Violation) {
+    for path in mapping.loopsAhead {
+      guard let pack = mapping.packs[path], case .loop(let loop) = stage.body[path[0]] else { throw "no loop stands at a pack" }
+      let (lane, width, type) = (loop.variable, pack.width, counterType(loop.variable))
+      write("const auto \(copier(of: path)) = [&](\(counterType(stage.variable)) \(name(stage.variable))) {")
+      indent += 1
+      firstLane = lane
+      let start = name(lane)
+      write("for (\(type) \(start) = lane * \(width); \(start) < \(lane.extent); \(start) += \(mapping.team * width)) {")
+      indent += 1
+      for access in pack.loads {
+        guard let at = pack.ahead[access] else { continue }
+        let size = kernel.buffers[access.buffer.index].dtype.size
+        write("copy_pack<\(packParameters(access, width))>(shared + \(at) + \(start) * \(size), \(try address(access)));")
+      }
+      firstLane = nil
+      indent -= 1
+      write("}")
+      indent -= 1
+      write("};")
+    }
+    for path in mapping.loopsAhead {
+      write("\(copier(of: path))(\(first));")
+      write("commit_copies();")
+    }
+  }
+
+  private func copier(of path: ThreadMapping.Path) -> String { "ahead_\(path[0])" }
+
+  /// Where a pack is read: in memory, or where it was copied to.
+  private mutating func source(
+    of access: ThreadMapping.LanePack.Access, in pack: ThreadMapping.LanePack, _ first: String
+  ) throws(Violation) -> String {
+    guard let at = pack.ahead[access] else { return try address(access) }
+    let buffer = kernel.buffers[access.buffer.index]
+    return "(const \(storage(buffer.dtype))*)(shared + \(at) + \(first) * \(buffer.dtype.size))"
   }
 
   /// The start of a block that a thread goes through once, if it has a lane at all. The condition stands there even where all

@@ -78,6 +78,8 @@ struct StageEmitter {
   var packCount = 0
   /// The loop whose positions are written for the first lane of a pack.
   var firstLane: LoopVariable?
+  /// The stage's loop, and how far it is from a team's iteration to its next.
+  var iteration: (variable: LoopVariable, step: Int)?
   /// The loop of the lane we are in, and which element of each plane of its registers belongs to it.
   var ownLane: LoopVariable?
   var ownElement = ""
@@ -88,7 +90,9 @@ struct StageEmitter {
     self.overlapping = overlapping
   }
 
-  var isCooperative: Bool { !mapping.waits.isEmpty || !mapping.combinations.isEmpty || !mapping.tiles.isEmpty }
+  var isCooperative: Bool {
+    !mapping.waits.isEmpty || !mapping.combinations.isEmpty || !mapping.tiles.isEmpty || !mapping.loopsAhead.isEmpty
+  }
 
   mutating func emit(
     _ loop: Loop, named name: String
@@ -140,10 +144,11 @@ struct StageEmitter {
       first = "\(block) * \(teams) + \(teamNumber)"
     }
     let (counter, extent) = (name(variable), variable.extent)
+    iteration = (variable, mapping.blocks * teams)
+    try writeCopiesAhead(of: loop, first: first)
     let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
     if mapping.blocks * teams < extent && mapping.divided == nil {
-      let step = mapping.blocks * teams
-      write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(counter) += \(step)) {")
+      write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(counter) += \(mapping.blocks * teams)) {")
     } else if loop.limit != nil || (mapping.blocks * teams > extent && mapping.divided == nil) {
       write("const \(type) \(counter) = \(first);")
       write("if (\(counter) < \(extent)\(limit)) {")

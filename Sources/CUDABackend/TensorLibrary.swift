@@ -61,6 +61,13 @@ let tensorLibrary = #"""
   }
   #endif
 
+  /// Copies neighbouring elements to shared memory; they are there after `wait_for_copies`.
+  template <class T, int width> FUNCTION void copy_pack(unsigned char* to, const T* from) {
+    constexpr int bytes = width * sizeof(T), part = bytes < 16 ? bytes : 16;
+    #pragma unroll
+    for (int at = 0; at < bytes; at += part) copy_async<part>(to + at, (const unsigned char*)from + at, part);
+  }
+
   template <class T> struct WithoutConst { typedef T type; };
   template <class T> struct WithoutConst<const T> { typedef T type; };
 

@@ -70,6 +70,21 @@ import Testing
     #expect(try stores(32) == 0)
   }
 
+  @Test("the next row comes ahead where a block does several, and nothing else hides the time of memory")
+  func ahead() throws {
+    func ahead(_ sample: Sample, _ spread: Spread) throws -> [Int: Int] {
+      let stage = try mapToThreads(sample.kernel, within: spread.limits).stages[0]
+      return stage.packs.reduce(into: [:]) { if !$1.value.ahead.isEmpty { $0[$1.key[0]] = $1.value.ahead.count } }
+    }
+    // Both loops that read x, each its own row.
+    #expect(try ahead(.normalized(37, 256), .ahead) == [1: 1, 4: 1])
+    #expect(try mapToThreads(Sample.normalized(37, 256).kernel, within: Spread.ahead.limits).stages[0].blocks < 19)
+    // One round of blocks, rows of half a warp, and enough threads.
+    #expect(try ahead(.normalized(1, 700), .ahead).isEmpty)
+    #expect(try ahead(.normalized(40, 17), .ahead).isEmpty)
+    #expect(try ahead(.normalized(37, 256), .usual).isEmpty)
+  }
+
   @Test("locals go where there is room")
   func places() throws {
     #expect(try stage(.insertion).places == [BufferID(2): .thread])

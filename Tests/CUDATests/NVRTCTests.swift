@@ -31,7 +31,7 @@ extension Trait where Self == ConditionTrait {
     var kernels: [(kernel: Kernel, mapping: ThreadMapping)] = []
     for sample in NVRTCTests.sets[set].1 {
       // NVRTC takes its time; the other spreads write the same forms.
-      for spread in architecture == .sm80 && set == 0 ? [Spread.usual, .scratch] : [.usual] {
+      for spread in architecture == .sm80 && set == 0 ? [Spread.usual, .scratch, .ahead] : [.usual] {
         var limits = spread.limits
         limits.hasWarpgroups = architecture == .sm90
         kernels.append((sample.kernel, try mapToThreads(sample.kernel, within: limits)))

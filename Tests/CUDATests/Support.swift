@@ -152,7 +152,7 @@ func mapping(of sample: Sample, _ spread: Spread) throws(Violation) -> ThreadMap
 
 /// Ways of spreading a kernel over threads, the odd ones too.
 enum Spread: String, CaseIterable {
-  case usual, warps, odd, tiny, scratch
+  case usual, warps, odd, tiny, scratch, ahead
 
   var limits: ThreadLimits {
     var limits = ThreadLimits()
@@ -170,6 +170,10 @@ enum Spread: String, CaseIterable {
       limits.sharedBytes = 9 << 10
       limits.sharedBytesOfProducts = 9 << 10
       limits.scratchBytes = 3 << 10
+    case .ahead:
+      // A small GPU, on which a block does several rows.
+      limits.registersOfMultiprocessor = 8 << 10
+      limits.multiprocessors = 1
     }
     return limits
   }

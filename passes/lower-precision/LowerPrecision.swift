@@ -28,6 +28,8 @@ private struct PrecisionLowering {
   private var map: [Value: Value]
   /// The bf16 twins of new f32 values.
   private var twins: [Value: Value] = [:]
+  /// The operations of which new values are the only result.
+  private var definitions: [Value: Operation] = [:]
   /// What follows from parameters alone, what a choice is made from, and what a softmax or a loss.
   private let isOfParameters: [Bool]
   private let isChosenFrom: [Bool]
@@ -75,18 +77,24 @@ private struct PrecisionLowering {
   private mutating func copy(_ operation: Operation) throws(Diagnostic) {
     let results = operation.results.map { builder.function.addValue(source.type(of: $0), name: source.name(of: $0)) }
     for (old, new) in zip(operation.results, results) { map[old] = new }
-    builder.function.operations.append(
-      Operation(operation.op, operation.operands.map { map[$0]! }, results, at: operation.location))
+    let copy = Operation(operation.op, operation.operands.map { map[$0]! }, results, at: operation.location)
+    builder.function.operations.append(copy)
+    if results.count == 1 { definitions[results[0]] = copy }
   }
 
   private mutating func name(_ operation: Operation) {
     for old in operation.results { builder.function.setName(source.name(of: old), of: map[old]!) }
   }
 
-  /// The value as bf16, made once.
+  /// The value as bf16, made once: before its elements are moved, so that what is bf16 already is only moved.
   private mutating func narrowed(_ value: Value) throws(Diagnostic) -> Value {
     if let twin = twins[value] { return twin }
-    let twin = try builder.emit(Cast(.bf16), value)
+    let twin: Value
+    if let definition = definitions[value], definition.op.isMovement {
+      twin = try builder.emit(definition.op, [narrowed(definition.operands[0])])[0]
+    } else {
+      twin = try builder.emit(Cast(.bf16), value)
+    }
     twins[value] = twin
     return twin
   }

@@ -13,9 +13,12 @@ extension TensorOp {
   /// Whether it is part of a softmax or a loss.
   var isPower: Bool { [Unary(.exponential), Unary(.logarithm)].contains(self as? Unary) }
 
+  /// Whether each element of its result is one of its operand's, as it is.
+  var isMovement: Bool { self is Reshape || self is Transpose || self is Broadcast || self is Slice }
+
   /// Whether each element of its result is made of one element of each operand.
   var isElementwise: Bool {
-    self is Unary || self is Binary || self is Select || self is Cast || self is DitheredCast || self is Reshape
-      || self is Transpose || self is Broadcast || self is Slice || self is Concatenate
+    isMovement || self is Unary || self is Binary || self is Select || self is Cast || self is DitheredCast
+      || self is Concatenate
   }
 }

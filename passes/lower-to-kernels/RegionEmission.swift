@@ -35,7 +35,7 @@ extension RegionLowering {
       }
       let isLaned = layout.isLaned(result) || layout.rowsAreLanes
       for element in 0..<layout.elements(of: result) {
-        let value = self.element(result, element)
+        let value = unrounded(self.element(result, element), to: function.type(of: result).dtype)
         stores.append(
           Store(
             buffer: buffer, position: layout.offset(of: element, of: result), value: value, isLane: isLaned,
@@ -55,11 +55,17 @@ extension RegionLowering {
     let place = position(read(scatter.operands[1], 0))
     let isPlace = folded(Scalar.position(place).isWithin(table.shape[0]))
     return (0..<layout.elements(of: values)).map { plane in
-      let value = read(values, plane)
+      let value = unrounded(read(values, plane), to: table.dtype)
       return Store(
         buffer: buffer, position: place * table.shape[1] + layout.lanePosition + plane * layout.lanes, value: value,
         isLane: true, phase: max(phase(of: value), phase(of: isPlace)), condition: isPlace)
     }
+  }
+
+  /// What is rounded to a type, if only to be stored as that type: the store rounds.
+  private func unrounded(_ value: Scalar, to dtype: DType) -> Scalar {
+    guard case .variable(let variable) = value, case .round(let exact, dtype) = nodes[variable.id].expression else { return value }
+    return exact
   }
 
   /// Gives stores under a condition phases of their own, in which they all have the same one.

@@ -134,7 +134,7 @@ private func map(
     width /= 2
     widths = LaneWidths(vectorLoops, of: kernel, atMost: width)
   }
-  return try waiting(best.stage)
+  return try waiting(copyingAhead(best.stage, of: loop, in: kernel, within: limits))
 }
 
 private typealias Spread = (stage: ThreadMapping.Stage, occupancy: Occupancy)

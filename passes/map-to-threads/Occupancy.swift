@@ -55,7 +55,7 @@ struct Occupancy {
     for (place, statement) in body.enumerated() {
       if case .accumulator(let variable, _) = statement { idle.insert(variable) }
       if case .define(let variable, _) = statement { lives[variable] = place...place }
-      forEachUse(in: statement) {
+      statement.forEachVariable {
         if let life = lives[$0] {
           lives[$0] = life.lowerBound...place
         } else if idle.remove($0) != nil {
@@ -78,27 +78,5 @@ struct Occupancy {
       }
     }
     return peak
-  }
-
-  private static func forEachUse(in statement: Statement, _ body: (Variable) -> Void) {
-    switch statement {
-    case .define(_, let scalar): scalar.forEachVariable(body)
-    case .accumulator: break
-    case .accumulate(let variable, _, let scalar):
-      body(variable)
-      scalar.forEachVariable(body)
-    case .store(_, let position, let scalar):
-      position.forEachVariable(body)
-      scalar.forEachVariable(body)
-    case .loop(let loop):
-      loop.limit?.forEachVariable(body)
-      for inner in loop.body { forEachUse(in: inner, body) }
-    case .conditional(let condition, let inner):
-      condition.forEachVariable(body)
-      for inner in inner { forEachUse(in: inner, body) }
-    case .product(let product):
-      let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
-      for position in [product.a.offset, product.b.offset, product.c.offset] + limits { position.forEachVariable(body) }
-    }
   }
 }

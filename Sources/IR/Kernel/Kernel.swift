@@ -48,7 +48,7 @@ public indirect enum Statement: Hashable, Sendable {
   /// Declares an accumulator that starts as the identity of the reduction, in a block around the loops that feed it.
   case accumulator(Variable, Reduction)
   /// Combines one more value into an accumulator, in the order of the loops; lanes of a vector loop are combined when
-  /// that loop ends, always in the same order.
+  /// that loop ends, always in the same order. A product that is added is rounded with the sum.
   case accumulate(Variable, Reduction, Scalar)
   case store(BufferID, Position, Scalar)
   case loop(Loop)

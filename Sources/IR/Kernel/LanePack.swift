@@ -5,6 +5,9 @@ extension ThreadMapping {
     /// What is read before these lanes, and written after them, all of them at once.
     public var loads: [Access]
     public var stores: [Access]
+    /// Of the loads, those whose elements for a team's next iteration come to shared memory while it does this one: where
+    /// the elements of all lanes stand there, one after the other.
+    public var ahead: [Access: Int] = [:]
     /// Turns of each thread, where they are written one by one, so that locals can live in registers.
     public var turns: Int?
 

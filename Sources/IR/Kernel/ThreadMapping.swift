@@ -80,6 +80,10 @@ public struct ThreadMapping: Hashable, Sendable {
       return 2 * (combinations.values.map(\.count).max() ?? 0) * warps * 8
     }
     public var warps: Int { (threads + 31) / 32 }
+    /// Vector loops with loads ahead, by their places.
+    public var loopsAhead: [Path] {
+      packs.filter { !$0.value.ahead.isEmpty }.keys.sorted { $0.lexicographicallyPrecedes($1) }
+    }
     /// Shared memory starts at a multiple of so many bytes.
     public var sharedAlignment: Int { tiles.values.map(\.alignment).max() ?? 16 }
   }

@@ -3,17 +3,7 @@
 extension Kernel {
   /// Calls `body` for every statement, from the outside in.
   public func forEachStatement(_ body: (Statement) -> Void) {
-    func visit(_ statements: [Statement]) {
-      for statement in statements {
-        body(statement)
-        switch statement {
-        case .loop(let loop): visit(loop.body)
-        case .conditional(_, let inner): visit(inner)
-        case .define, .accumulator, .accumulate, .store, .product: break
-        }
-      }
-    }
-    visit(self.body)
+    for stage in self.body { stage.forEachStatement(body) }
   }
 
   /// Whether some statement reads a buffer.
@@ -31,6 +21,38 @@ extension Kernel {
 }
 
 extension Statement {
+  /// Calls `body` for the statement and all inside it, from the outside in.
+  public func forEachStatement(_ body: (Statement) -> Void) {
+    body(self)
+    switch self {
+    case .loop(let loop): for inner in loop.body { inner.forEachStatement(body) }
+    case .conditional(_, let statements): for inner in statements { inner.forEachStatement(body) }
+    case .define, .accumulator, .accumulate, .store, .product: break
+    }
+  }
+
+  /// Calls `body` for every variable that the statement or one inside it reads, as often as it stands there; accumulators
+  /// that are fed are read.
+  public func forEachVariable(_ body: (Variable) -> Void) {
+    forEachStatement { statement in
+      switch statement {
+      case .define(_, let value): value.forEachVariable(body)
+      case .accumulator: break
+      case .accumulate(let variable, _, let value):
+        body(variable)
+        value.forEachVariable(body)
+      case .store(_, let position, let value):
+        position.forEachVariable(body)
+        value.forEachVariable(body)
+      case .loop(let loop): loop.limit?.forEachVariable(body)
+      case .conditional(let condition, _): condition.forEachVariable(body)
+      case .product(let product):
+        let limits = [product.rowLimit, product.depthLimit].compactMap { $0 }
+        for position in [product.a.offset, product.b.offset, product.c.offset] + limits { position.forEachVariable(body) }
+      }
+    }
+  }
+
   /// Whether an expression of the statement itself, not of those inside it, reads a place that is meant.
   public func reads(where isMeant: (BufferID, Position) -> Bool) -> Bool {
     switch self {

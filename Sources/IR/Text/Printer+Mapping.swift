@@ -76,6 +76,8 @@ private struct MappingPrinter {
     var parts = ["\(counted(pack.width, "lane")) at a time"]
     if let turns = pack.turns { parts[0] += " in \(counted(turns, "turn"))" }
     if !pack.loads.isEmpty { parts.append("loads \(names(pack.loads)) at once") }
+    let ahead = pack.loads.filter { pack.ahead[$0] != nil }
+    if !ahead.isEmpty { parts.append("\(names(ahead)) an iteration ahead, from \(ahead.compactMap { pack.ahead[$0] }.min() ?? 0) on") }
     if !pack.stores.isEmpty { parts.append("stores \(names(pack.stores)) at once") }
     return parts.joined(separator: ", ")
   }

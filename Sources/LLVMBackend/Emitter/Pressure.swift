@@ -31,7 +31,7 @@ struct Pressure {
   /// The most values that live at once in a block, beside those around it.
   private mutating func peak(of body: [Statement]) -> Int {
     var lastUse: [Variable: Int] = [:]
-    for (place, statement) in body.enumerated() { Self.forEachUse(in: statement) { lastUse[$0] = place } }
+    for (place, statement) in body.enumerated() { statement.forEachVariable { lastUse[$0] = place } }
     var ends = [[Variable]](repeating: [], count: body.count)
     for (variable, place) in lastUse { ends[place].append(variable) }
     var (live, peak) = (Set<Variable>(), 0)
@@ -82,22 +82,6 @@ struct Pressure {
     visit(scalar)
     if isVarying { outside.formUnion(variables.subtracting(inside)) }
     return isVarying
-  }
-
-  private static func forEachUse(in statement: Statement, _ body: (Variable) -> Void) {
-    switch statement {
-    case .define(_, let scalar), .accumulate(_, _, let scalar): scalar.forEachVariable(body)
-    case .store(_, let position, let scalar):
-      position.variables.forEach(body)
-      scalar.forEachVariable(body)
-    case .accumulator, .product: break
-    case .loop(let loop):
-      loop.limit?.variables.forEach(body)
-      for inner in loop.body { forEachUse(in: inner, body) }
-    case .conditional(let condition, let inner):
-      condition.forEachVariable(body)
-      for statement in inner { forEachUse(in: statement, body) }
-    }
   }
 }
 #endif

@@ -66,19 +66,7 @@ extension StageEmitter {
     }
   }
 
-  /// A product that is added to or subtracted from is fused with it: what is rounded once stands in the kernel's text.
   private func binary(_ function: BinaryFunction, _ a: Scalar, _ b: Scalar) throws(Diagnostic) -> Lanes {
-    if a.type == .f32, target.fuses {
-      switch (function, a, b) {
-      case (.add, .binary(.multiply, let x, let y), let c), (.add, let c, .binary(.multiply, let x, let y)):
-        return map(try emit(x), try emit(y), try emit(c)) { self.fused($0[0], $0[1], $0[2]) }
-      case (.subtract, .binary(.multiply, let x, let y), let c):
-        return map(try emit(x), try emit(y), try emit(c)) { self.fused($0[0], $0[1], self.code.negateFloat($0[2])) }
-      case (.subtract, let c, .binary(.multiply, let x, let y)):
-        return map(try emit(x), try emit(y), try emit(c)) { self.fused(self.code.negateFloat($0[0]), $0[1], $0[2]) }
-      default: break
-      }
-    }
     let (left, right) = (try emit(a), try emit(b))
     let type = a.type
     guard isDefined(function, type) else { throw unsupported("applies '\(function.rawValue)' to \(type.rawValue)") }

@@ -13,8 +13,10 @@ final class TargetMachine {
     guard LLVMGetTargetFromTriple(target.triple, &found, &message) == 0, let found else {
       throw Diagnostic("no code for '\(target.triple)': \(LLVMLibrary.take(message))")
     }
+    // The linker gives code and constants pages of their own, which may be further apart than 32 bits tell, and does not
+    // look (LLVM 14): all addresses have 64 bits.
     let machine: LLVMTargetMachineRef? = LLVMCreateTargetMachine(
-      found, target.triple, target.cpu, target.features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault)
+      found, target.triple, target.cpu, target.features, LLVMCodeGenLevelDefault, LLVMRelocStatic, LLVMCodeModelLarge)
     guard let machine else { throw Diagnostic("no code for '\(target.triple)'") }
     self.machine = machine
   }

@@ -19,7 +19,7 @@ extension Workload {
     _ name: String, _ summary: String, rows: @escaping @Sendable (_ share: Double, _ mean: Int) -> Int
   ) -> Workload {
     Workload(name: name, summary: summary, scale: .gpu, precision: .bf16, evidence: .results) { (size) throws(Diagnostic) in
-      let (count, mean) = (size(64, small: 4), size(256, small: 12))
+      let (count, mean) = (size(64, small: 4), size(256, small: 40))
       let (inputs, outputs) = (size(2048, small: 64), size(4096, small: 96))
       var sizes = (0..<count).map { rows(Double($0) / Double(count - 1), mean) }
       sizes[count - 1] += mean * count - sizes.reduce(0, +)
