@@ -13,10 +13,13 @@ public struct Pattern: Sendable {
   /// Whether a refused match is worth telling the user, who then learns why nothing was fused.
   public let isExplained: Bool
   /// The type of op it looks at.
-  let root: ObjectIdentifier
-  let rewrite: @Sendable (Operation, inout Rewriter) throws(NoMatch) -> [Value]
+  @usableFromInline let root: ObjectIdentifier
+  @usableFromInline let rewrite: @Sendable (Operation, inout Rewriter) throws(NoMatch) -> [Value]
+
+  // Rules are made where their op is known: looked up at run time, the type of a match costs more than most matches.
 
   /// A rule for ops with one result.
+  @inlinable
   public init<Op: TensorOp>(
     _ name: String, on op: Op.Type, isExplained: Bool = false,
     _ rewrite: @escaping @Sendable (Match<Op>, inout Rewriter) throws(NoMatch) -> Value
@@ -27,6 +30,7 @@ public struct Pattern: Sendable {
   }
 
   /// A rule that gives a value for every result of the op.
+  @inlinable
   public init<Op: TensorOp>(
     _ name: String, onAllResultsOf op: Op.Type, isExplained: Bool = false,
     _ rewrite: @escaping @Sendable (Match<Op>, inout Rewriter) throws(NoMatch) -> [Value]
@@ -48,6 +52,7 @@ public struct Match<Op: TensorOp>: Sendable {
   public let results: [Value]
   public let location: Location
 
+  @inlinable
   init(_ op: Op, _ operation: Operation) {
     self.op = op
     operands = operation.operands
@@ -55,6 +60,7 @@ public struct Match<Op: TensorOp>: Sendable {
     location = operation.location
   }
 
+  @inlinable
   public subscript(number: Int) -> Value { operands[number] }
 }
 

@@ -24,16 +24,21 @@ public struct Rewriter {
   public func hasOneUse(_ value: Value) -> Bool { graph.useCount[value.index] == 1 && !graph.isReturned[value.index] }
 
   /// The operation that makes a value; the match ends if that is not an `Op`.
+  @inlinable
   public func definition<Op: TensorOp>(of value: Value, as op: Op.Type) throws(NoMatch) -> Match<Op> {
     guard let match = find(value, as: op) else { throw NoMatch("an operand is made by another op") }
     return match
   }
 
   /// The operation that makes a value, if that is an `Op`.
+  @inlinable
   public func find<Op: TensorOp>(_ value: Value, as op: Op.Type) -> Match<Op>? {
-    guard let operation = graph.definition(of: value), let op = operation.match(Op.self) else { return nil }
+    guard let operation = operation(making: value), let op = operation.match(Op.self) else { return nil }
     return Match(op, operation)
   }
+
+  @usableFromInline
+  func operation(making value: Value) -> Operation? { graph.definition(of: value) }
 
   /// Builds an operation with one result.
   public mutating func emit(_ op: any TensorOp, _ operands: Value...) throws(NoMatch) -> Value {

@@ -20,6 +20,7 @@ public struct Operation: Sendable {
   }
 
   /// The op, if it is an `Op`. Asked for all the time, mostly in vain, where `as?` alone is slow.
+  @inlinable
   public func match<Op: TensorOp>(_ type: Op.Type) -> Op? { Swift.type(of: op) == type ? op as? Op : nil }
 }
 
