@@ -124,13 +124,15 @@ private func map(
     while team <= min(1024, most) {
       for words in [limits.registers, limits.registers / 2, 0] {
         let other = spread(over: team, start, widths, words: words)
-        // Fewer lanes at once are worth their accesses only where they end the shortage.
+        // Fewer lanes at once are worth their accesses only where they leave no shortage of registers.
         let isWorthwhile = width == widest || other.occupancy.missing == 0
         if isWorthwhile && isBetter(other, than: best, within: limits) { best = other }
       }
       team *= 2
     }
-    if best.occupancy.missing == 0 || width == 1 { break }
+    // Eight lanes are more than it takes to fill the accesses of what is not bf16.
+    let isFine = 2 * best.stage.residentThreads >= limits.wantedThreads || width <= 4
+    if best.occupancy.missing == 0 && isFine || width == 1 { break }
     width /= 2
     widths = LaneWidths(vectorLoops, of: kernel, atMost: width)
   }

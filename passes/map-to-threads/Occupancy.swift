@@ -22,16 +22,28 @@ struct Occupancy {
       (pack.loads + pack.stores).reduce(0) { $0 + kernel.buffers[$1.buffer.index].dtype.size * pack.width } / 8
     }.max() ?? 0
     values += stage.tiles.values.map(Occupancy.registers).max() ?? 0
-    let perBlock = (stage.threads + 31) / 32 * 32
-    let most = min(limits.registersOfThread, limits.registersOfMultiprocessor / perBlock)
-    missing = max(0, 24 + values - most)
-    registers = min(24 + values, most)
-    let byRegisters = limits.registersOfMultiprocessor / (registers * perBlock)
+    let warps = stage.warps, perBlock = warps * 32
+    // Each quarter of a multiprocessor has a quarter of the registers and of the warps.
+    let ofQuarter = limits.registersOfMultiprocessor / 4 / 32
+    let most = min(limits.registersOfThread, ofQuarter / ((warps + 3) / 4))
+    let needed = Occupancy.registers(holding: 24 + values)
+    missing = max(0, needed - most)
+    registers = min(needed, most)
+    let byRegisters = ofQuarter / registers * 4 / warps
     // The driver keeps 1 KiB of each block's shared memory for itself.
     let byShared = limits.sharedOfMultiprocessor / (stage.sharedBytes + 1024)
     let enough = (limits.wantedThreads + perBlock - 1) / perBlock
-    blocks = max(1, min(limits.threadsOfMultiprocessor / perBlock, 32, byRegisters, byShared, enough))
+    // No more than there are: where they are few, their threads must be many.
+    let own = (stage.blocks + limits.multiprocessors - 1) / limits.multiprocessors
+    blocks = max(1, min(limits.threadsOfMultiprocessor / perBlock, 32, byRegisters, byShared, enough, own))
     threads = blocks * stage.threads
+  }
+
+  /// Registers in which a compiler holds so many values: of many it computes some again, and orders the rest better than
+  /// they are written. At these, NVRTC spills 3 to 58 of some 250 values of a row's gradient, which is little beside the
+  /// thousands of operations of a row.
+  private static func registers(holding values: Int) -> Int {
+    values <= 128 ? values : 128 + (min(values, 256) - 128) / 3 + max(0, values - 256)
   }
 
   /// Results and factors that a thread holds.

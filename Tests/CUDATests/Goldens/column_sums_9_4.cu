@@ -1,6 +1,6 @@
 // column_sums_9_4_0: 1 × 32 threads, 0 bytes shared
 // column_sums_9_4_1: 1 × 32 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(32, 32) column_sums_9_4_0(float* __restrict__ b0_w, const float*
+extern "C" __global__ void __launch_bounds__(32, 1) column_sums_9_4_0(float* __restrict__ b0_w, const float*
     __restrict__ b1_x) {
   const int i0 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i0 < 4) {
@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(32, 32) column_sums_9_4_0(float* __
     }
   }
 }
-extern "C" __global__ void __launch_bounds__(32, 32) column_sums_9_4_1(float* __restrict__ b0_w, float* __restrict__
+extern "C" __global__ void __launch_bounds__(32, 1) column_sums_9_4_1(float* __restrict__ b0_w, float* __restrict__
     b1_y) {
   const int i0 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i0 < 4) {

@@ -1,5 +1,5 @@
 // conditional_vector_0: 23 × 64 threads, 400 bytes shared
-extern "C" __global__ void __launch_bounds__(64, 16) conditional_vector_0(const float* __restrict__ b2_x, float*
+extern "C" __global__ void __launch_bounds__(64, 1) conditional_vector_0(const float* __restrict__ b2_x, float*
     __restrict__ b3_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;

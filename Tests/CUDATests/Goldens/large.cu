@@ -1,5 +1,5 @@
-// large_0: 5 × 256 threads, 128 bytes shared, 1200000 bytes of scratch
-extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __restrict__ b1_x, float* __restrict__ b2_y,
+// large_0: 5 × 1024 threads, 512 bytes shared, 1200000 bytes of scratch
+extern "C" __global__ void __launch_bounds__(1024, 1) large_0(const float* __restrict__ b1_x, float* __restrict__ b2_y,
     unsigned char* __restrict__ scratch) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;
@@ -7,7 +7,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __rest
   {
     const int i0 = (int)blockIdx.x;
     float* const b0_t = (float*)(scratch + 0 + (long long)blockIdx.x * 240000);
-    for (int i1_first = lane * 4; i1_first < 60000; i1_first += 1024) {
+    for (int i1_first = lane * 4; i1_first < 60000; i1_first += 4096) {
       Pack<float, 4> pack0;
       #pragma unroll
       for (int u = 0; u < 4; u++) {
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __rest
     float v0 = float_of(0xff800000u);
     __syncthreads();
     float v0_part = float_of(0xff800000u);
-    for (int i1_first = lane * 4; i1_first < 60000; i1_first += 1024) {
+    for (int i1_first = lane * 4; i1_first < 60000; i1_first += 4096) {
       #pragma unroll
       for (int u = 0; u < 4; u++) {
         const int i1 = i1_first + u;
@@ -28,9 +28,9 @@ extern "C" __global__ void __launch_bounds__(256, 4) large_0(const float* __rest
     }
     {
       float parts0[] = {v0_part};
-      combine_warp<Maximum, 1>(parts0, (float*)(shared + turn * 64));
+      combine_warp<Maximum, 1>(parts0, (float*)(shared + turn * 256));
       __syncthreads();
-      combine_slots<Maximum, 256, 1>(parts0, (float*)(shared + turn * 64));
+      combine_slots<Maximum, 1024, 1>(parts0, (float*)(shared + turn * 256));
       turn = 1 - turn;
       v0 = Maximum::of(v0, parts0[0]);
     }

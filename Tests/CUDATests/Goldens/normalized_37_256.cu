@@ -1,5 +1,5 @@
 // normalized_37_256_0: 37 × 64 threads, 32 bytes shared
-extern "C" __global__ void __launch_bounds__(64, 16) normalized_37_256_0(const float* __restrict__ b1_x, float*
+extern "C" __global__ void __launch_bounds__(64, 1) normalized_37_256_0(const float* __restrict__ b1_x, float*
     __restrict__ b2_y) {
   extern __shared__ __align__(16) unsigned char shared[];
   const int lane = threadIdx.x;

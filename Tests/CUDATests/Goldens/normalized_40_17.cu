@@ -1,5 +1,5 @@
 // normalized_40_17_0: 10 × 128 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(128, 8) normalized_40_17_0(const float* __restrict__ b1_x, float*
+extern "C" __global__ void __launch_bounds__(128, 1) normalized_40_17_0(const float* __restrict__ b1_x, float*
     __restrict__ b2_y) {
   const int lane = threadIdx.x % 32;
   const unsigned mask = 0xffffffffu;

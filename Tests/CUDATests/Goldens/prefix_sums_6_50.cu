@@ -1,5 +1,5 @@
 // prefix_sums_6_50_0: 2 × 128 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(128, 8) prefix_sums_6_50_0(const float* __restrict__ b0_x, float*
+extern "C" __global__ void __launch_bounds__(128, 1) prefix_sums_6_50_0(const float* __restrict__ b0_x, float*
     __restrict__ b1_y, float* __restrict__ b2_y) {
   const int lane = threadIdx.x % 32;
   const unsigned mask = 0xffffffffu;

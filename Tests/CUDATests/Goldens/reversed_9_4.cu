@@ -1,5 +1,5 @@
 // reversed_9_4_0: 1 × 32 threads, 0 bytes shared
-extern "C" __global__ void __launch_bounds__(32, 32) reversed_9_4_0(const float* __restrict__ b1_x, float* __restrict__
+extern "C" __global__ void __launch_bounds__(32, 1) reversed_9_4_0(const float* __restrict__ b1_x, float* __restrict__
     b2_y) {
   const int i0 = (int)blockIdx.x * 32 + (int)threadIdx.x;
   if (i0 < 9) {
