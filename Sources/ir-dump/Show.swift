@@ -73,6 +73,7 @@ struct Show: ParsableCommand {
   /// What NVRTC makes of a program, without what cuBLASLt does on a GPU, and what that takes, from kernels that are spread
   /// over threads to their code. `cpu` is the processor time of all threads, and of the longest module alone.
   private func codeReport(_ module: Module) throws -> String {
+    if let cache, ObjectCache(directory: cache) == nil { throw Diagnostic("\(cache): no folder can be made there for machine code") }
     var report = ""
     func milliseconds(_ seconds: Double) -> String { "\(Int((seconds * 1000).rounded())) ms" }
     for architecture in NVRTC.Architecture.allCases {

@@ -57,6 +57,8 @@ import Testing
         #expect(first.output.contains("\(architecture): 1 kernels, 1 functions in 1 modules, 0 from disk, "), "\(first)")
         #expect(second.output.contains("\(architecture): 1 kernels, 1 functions in 1 modules, 1 from disk, "), "\(second)")
       }
+      let nowhere = try Command.irDump(["show", path, "--emit", "cubin", "--cache", path])
+      #expect(nowhere.status == 1 && nowhere.errors == "error: \(path): no folder can be made there for machine code\n")
     }
   }
 
