@@ -16,10 +16,7 @@ public final class CUDAKernels: @unchecked Sendable {
     cacheDirectory: String? = CacheDirectory.standard
   ) throws(Diagnostic) {
     let products = try CUDAKernels.products(of: kernels.map(\.mapping), on: device)
-    let program: CUDAProgram
-    do throws(Violation) {
-      program = try CUDAProgram(kernels) { products[$0][$1] != nil }
-    } catch { throw Diagnostic(error.message) }
+    let program = try CUDAProgram(kernels) { products[$0][$1] != nil }
     var functions: [String: CUDAFunction] = [:]
     let compiler = kernels.isEmpty ? nil : try CUDACompiler(
       for: device.architecture(), from: device.places, cacheDirectory: cacheDirectory)

@@ -93,15 +93,17 @@ public struct CUDAProgram: Hashable, Sendable {
   public init(
     _ kernels: [(kernel: Kernel, mapping: ThreadMapping)],
     where isLeftOut: (_ kernel: Int, _ stage: Int) -> Bool = { _, _ in false }
-  ) throws(Violation) {
+  ) throws(Diagnostic) {
     var names: [CUDAText.Function.Form: String] = [:]
     let leftOut = kernels.enumerated().map { number, item in
       Set(item.mapping.stages.indices.filter { isLeftOut(number, $0) })
     }
     let pool = ThreadPool(threads: min(kernels.count, ThreadPool.defaultThreads))
-    let texts = try pool.map(Array(kernels.indices)) { (number) throws(Violation) in
+    let texts = try pool.map(Array(kernels.indices)) { (number) throws(Diagnostic) in
       let (kernel, mapping) = kernels[number]
-      return try CUDAEmitter.emit(kernel, as: mapping, prefix: "k\(number)_", leavingOut: leftOut[number])
+      do throws(Violation) {
+        return try CUDAEmitter.emit(kernel, as: mapping, prefix: "k\(number)_", leavingOut: leftOut[number])
+      } catch { throw Diagnostic(error.message) }
     }
     for text in texts {
       var shared: [String: String] = [:]

@@ -103,7 +103,7 @@ extension StageEmitter {
     switch loop.kind {
     case .parallel: throw "a parallel loop stands inside a stage"
     case .serial:
-      if isUnrolledInPart(loop) { write("#pragma unroll 8") }
+      if mapping.unrolledInPart.contains(path) { write("#pragma unroll 8") }
     case .vector:
       try require(!isInLane, "a vector loop stands inside another one")
       if let pack = mapping.packs[path] { return try write(loop, as: pack) }
@@ -118,29 +118,6 @@ extension StageEmitter {
     if case .vector = loop.kind { isInLane = true }
     try writeBlock(loop.body)
     if case .vector = loop.kind { isInLane = false }
-  }
-
-  /// Whether NVRTC, which would write out all of its many turns, is told to write out some. Not where a thread's own memory
-  /// is gone through: only whole loops keep that in registers.
-  private func isUnrolledInPart(_ loop: Loop) -> Bool {
-    func goesThroughOwn(_ buffer: BufferID, _ position: Position) -> Bool {
-      mapping.places[buffer]?.isOfThread == true && position.depends(on: loop.variable)
-    }
-    func goesThroughOwn(_ scalar: Scalar) -> Bool {
-      if case .load(let buffer, _, let position, _) = scalar, goesThroughOwn(buffer, position) { return true }
-      var some = false
-      scalar.forEachPart { some = some || goesThroughOwn($0) }
-      return some
-    }
-    return loop.variable.extent > 16 && loop.body.count <= 8
-      && loop.body.allSatisfy { statement in
-        switch statement {
-        case .accumulator: true
-        case .define(_, let scalar), .accumulate(_, _, let scalar): !goesThroughOwn(scalar)
-        case .store(let buffer, let position, let scalar): !goesThroughOwn(buffer, position) && !goesThroughOwn(scalar)
-        case .loop, .conditional, .product: false
-        }
-      }
   }
 
   /// What each thread has in an accumulator that the next statement feeds lane by lane.

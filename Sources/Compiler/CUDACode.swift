@@ -25,8 +25,7 @@ extension LoweredProgram {
 
   /// The kernels as CUDA C++.
   public func cuda(for architecture: NVRTC.Architecture = .sm90) throws(Diagnostic) -> CUDAProgram {
-    let mapped = try mapped(within: ThreadLimits(for: architecture))
-    do throws(Violation) { return try CUDAProgram(mapped) } catch { throw Diagnostic(error.message) }
+    try CUDAProgram(mapped(within: ThreadLimits(for: architecture)))
   }
 }
 

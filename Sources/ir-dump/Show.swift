@@ -46,7 +46,7 @@ struct Show: ParsableCommand {
       return module.functions.map { "@\($0.name): \(module.cost(of: $0))\n" }.joined()
         + module.kernels.map { "@\($0.name): \($0.cost)\n" }.joined()
     case .threads: return try mapped(module).map { $0.mapping.text(for: $0.kernel) }.joined(separator: "\n")
-    case .cuda: return try cuda(mapped(module)).text
+    case .cuda: return try CUDAProgram(mapped(module)).text
     case .cubin: return try codeReport(module)
     case .llvm, .asm: return try machineCode(of: kernels(of: module))
     }
@@ -64,12 +64,6 @@ struct Show: ParsableCommand {
     return try module.mapped(within: ThreadLimits(for: architecture))
   }
 
-  private func cuda(
-    _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], where isLeftOut: (Int, Int) -> Bool = { _, _ in false }
-  ) throws(Diagnostic) -> CUDAProgram {
-    do throws(Violation) { return try CUDAProgram(kernels, where: isLeftOut) } catch { throw Diagnostic(error.message) }
-  }
-
   /// What NVRTC makes of a program, without what cuBLASLt does on a GPU, and what that takes, from kernels that are spread
   /// over threads to their code. `cpu` is the processor time of all threads, and of the longest module alone.
   private func codeReport(_ module: Module) throws -> String {
@@ -81,7 +75,7 @@ struct Show: ParsableCommand {
       let left = kernels.reduce(0) { $0 + $1.mapping.stages.count { $0.library != nil } }
       let clock = ContinuousClock()
       let start = clock.now
-      let program = try cuda(kernels) { kernels[$0].mapping.stages[$1].library != nil }
+      let program = try CUDAProgram(kernels) { kernels[$0].mapping.stages[$1].library != nil }
       let pieces = try CUDACompiler(for: architecture, cacheDirectory: cache).compile(program)
       let took = (clock.now - start).inSeconds
       let bytes = pieces.reduce(0) { $0 + $1.code.count }

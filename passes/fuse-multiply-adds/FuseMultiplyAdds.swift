@@ -4,10 +4,10 @@ import Rewriting
 extension Pass {
   /// Makes one operation, rounded once, of a product and the sum it is a term of.
   ///
-  ///     v1 = v0 * %i0[i1]
-  ///     v2 = v1 + %i1[i1]
+  ///     v3 = v0 * v1
+  ///     v4 = v3 + v2
   /// ->
-  ///     v2 = fma(v0, %i0[i1], %i1[i1])
+  ///     v4 = fma(v0, v1, v2)
   ///
   /// Processors do it in the time of an addition, so a row that is limited by arithmetic takes less of it. The product is
   /// read by nothing else, and in the same block, so that nothing is computed more often than before. Which products are

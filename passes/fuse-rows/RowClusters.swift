@@ -18,7 +18,7 @@ struct RowClusters {
 
   let function: Function
   private let storage: DType
-  /// By value, whether it is stored as it is whatever `storage` says.
+  /// By value, whether it is stored as it is whatever `storage` says; of interest where that says less than f32.
   private let isExact: [Bool]
   let uses: Uses
   private(set) var clusters: [Cluster] = []
@@ -47,7 +47,7 @@ struct RowClusters {
   init(_ function: Function, storage: DType, context: inout PassContext) {
     self.function = function
     self.storage = storage
-    isExact = function.keepsDigits()
+    isExact = storage == .f32 ? [] : function.keepsDigits()
     uses = Uses(function)
     membership = [Int?](repeating: nil, count: function.operations.count)
     level = [Int](repeating: 0, count: function.operations.count)
@@ -64,8 +64,9 @@ struct RowClusters {
   /// The bytes that a value takes in memory. Rows that the function itself makes may be kept in a shorter type.
   func storedBytes(of value: Value) -> Int {
     let type = function.type(of: value)
-    let isRow = type.dtype == .f32 && (type.shape.last ?? 1) >= Pass.shortestNarrowRow
-    guard isRow, !isExact[value.index], uses.definition[value.index] != nil else { return type.bytes }
+    guard storage != .f32, type.dtype == .f32, (type.shape.last ?? 1) >= Pass.shortestNarrowRow, !isExact[value.index],
+      uses.definition[value.index] != nil
+    else { return type.bytes }
     return type.bytes / DType.f32.size * storage.size
   }
 

@@ -18,13 +18,13 @@ func copyingAhead(
     stage.residentThreads < limits.wantedThreads, stage.blocks == loop.variable.extent, 2 * blocks <= loop.variable.extent
   else { return stage }
   var ahead = stage
-  // The driver keeps 1 KiB of each block's shared memory for itself; the first warp needs some for what it gives to others.
-  let most = min(limits.sharedBytes, limits.sharedOfMultiprocessor / stage.residentBlocks - 1024) - 1024
+  // The first warp needs some for what it gives to others.
+  let most = limits.sharedBytes(ofBlocks: stage.residentBlocks) - 1024
   for (number, statement) in loop.body.enumerated() {
     guard case .loop(let lanes) = statement, let pack = stage.packs[[number]], lanes.limit == nil else { continue }
     for access in pack.loads where isKnownAhead(access, in: loop, of: kernel) {
       let buffer = kernel.buffers[access.buffer.index]
-      let (start, bytes) = ((ahead.sharedBytes + 15) / 16 * 16, lanes.variable.extent * buffer.dtype.size)
+      let (start, bytes) = (multiple(of: 16, ahead.sharedBytes), lanes.variable.extent * buffer.dtype.size)
       guard pack.width * buffer.dtype.size >= 4, start + bytes <= most else { continue }
       ahead.packs[[number]]?.ahead[access] = start
       ahead.sharedBytes = start + bytes

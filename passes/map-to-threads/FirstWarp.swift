@@ -14,10 +14,9 @@ func sharingScalars(
   var search = ScalarRuns(stage: stage)
   search.visit(loop.body, at: [])
   var shared = stage
-  // The driver keeps 1 KiB of each block's shared memory for itself.
-  let most = min(limits.sharedBytes, limits.sharedOfMultiprocessor / stage.residentBlocks - 1024)
+  let most = limits.sharedBytes(ofBlocks: stage.residentBlocks)
   for (path, var section) in search.found {
-    section.at = (shared.sharedBytes + 15) / 16 * 16
+    section.at = multiple(of: 16, shared.sharedBytes)
     guard section.at + section.bytes <= most else { continue }
     shared.sections[path] = section
     shared.sharedBytes = section.at + section.bytes

@@ -37,6 +37,15 @@ public struct ThreadLimits: Hashable, Sendable {
   public var allowsTF32 = false
 
   public init() {}
+
+  /// What the driver keeps of the shared memory of each block.
+  private static let sharedBytesOfDriver = 1 << 10
+
+  /// Blocks that a multiprocessor has the shared memory for, if each takes so much.
+  func blocks(sharing bytes: Int) -> Int { sharedOfMultiprocessor / (bytes + Self.sharedBytesOfDriver) }
+
+  /// The most shared memory a block may take where so many are on a multiprocessor.
+  func sharedBytes(ofBlocks blocks: Int) -> Int { min(sharedBytes, sharedOfMultiprocessor / blocks - Self.sharedBytesOfDriver) }
 }
 
 /// Says how the stages of a kernel are spread over threads.
@@ -85,8 +94,9 @@ private func map(
     (stage.registers, stage.residentBlocks) = (occupancy.registers, occupancy.blocks)
     return (stage, occupancy)
   }
-  func waiting(_ stage: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
+  func completed(_ stage: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
     var stage = stage
+    stage.unrolledInPart = loopsUnrolledInPart(in: loop.body, at: [], as: stage)
     if stage.team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
     return stage
   }
@@ -109,11 +119,11 @@ private func map(
     // Warps without a part of a tile would be idle most of the time.
     let isTensor = start.tiles.values.contains { $0.unit != .thread }
     let team = isTensor ? threads : max(threads, min(limits.threads, multipleOfWarp(lanes)))
-    return try waiting(spread(over: team, start, widths, words: limits.registers).stage)
+    return try completed(spread(over: team, start, widths, words: limits.registers).stage)
   }
   let iterations = loop.variable.extent
   var best = spread(over: team(for: lanes, iterations: iterations, within: limits), start, widths, words: limits.registers)
-  guard best.stage.team > 32 else { return try waiting(best.stage) }
+  guard best.stage.team > 32 else { return try completed(best.stage) }
   // Teams of whole blocks may have more threads, keep less in registers, or touch fewer lanes at once, where registers or
   // shared memory would be short otherwise.
   let widest = widths.widest
@@ -137,7 +147,7 @@ private func map(
     widths = LaneWidths(vectorLoops, of: kernel, atMost: width)
   }
   let ahead = copyingAhead(best.stage, of: loop, in: kernel, within: limits)
-  return try sharingScalars(waiting(ahead), of: loop, in: kernel, within: limits)
+  return try sharingScalars(completed(ahead), of: loop, in: kernel, within: limits)
 }
 
 private typealias Spread = (stage: ThreadMapping.Stage, occupancy: Occupancy)
@@ -182,7 +192,7 @@ private func place(
   var words = words
   for local in locals {
     let isOwn = stage.team == 1 || !local.hasLaneStores
-    let bytes = (local.bytes + 15) / 16 * 16
+    let bytes = multiple(of: 16, local.bytes)
     if isOwn && local.bytes <= limits.threadLocalBytes * (stage.team == 1 ? 4 : 1) {
       stage.places[local.id] = .thread
     } else if let place = registers(for: local.id, in: lanes, widths, team: stage.team, room: &words) {
@@ -228,7 +238,8 @@ private func registers(
   return .registers(planes: planes, turns: turns, width: width)
 }
 
-private func multiple(of unit: Int, _ count: Int) -> Int { (count + unit - 1) / unit * unit }
+/// The next multiple of a number.
+func multiple(of unit: Int, _ count: Int) -> Int { (count + unit - 1) / unit * unit }
 private func multipleOfWarp(_ threads: Int) -> Int { multiple(of: 32, threads) }
 
 private func powerOfTwo(atLeast count: Int) -> Int {

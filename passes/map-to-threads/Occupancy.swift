@@ -30,8 +30,7 @@ struct Occupancy {
     missing = max(0, needed - most)
     registers = min(needed, most)
     let byRegisters = ofQuarter / registers * 4 / warps
-    // The driver keeps 1 KiB of each block's shared memory for itself.
-    let byShared = limits.sharedOfMultiprocessor / (stage.sharedBytes + 1024)
+    let byShared = limits.blocks(sharing: stage.sharedBytes)
     let enough = (limits.wantedThreads + perBlock - 1) / perBlock
     // No more than there are: where they are few, their threads must be many.
     let own = (stage.blocks + limits.multiprocessors - 1) / limits.multiprocessors

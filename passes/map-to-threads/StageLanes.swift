@@ -73,7 +73,8 @@ struct StageLanes {
 }
 
 /// Calls `body` for each load and store of statements, products aside.
-private func forEachAccess(in statements: [Statement], _ body: (BufferID, Position) -> Void) {
+/// Calls `body` for every element that statements read or write, those of products aside.
+func forEachAccess(in statements: [Statement], _ body: (BufferID, Position) -> Void) {
   for statement in statements {
     switch statement {
     case .define(_, let scalar), .accumulate(_, _, let scalar): forEachAccess(in: scalar, body)

@@ -30,8 +30,7 @@ public final class EmulatedCUDA: Sendable {
   public static func compile(
     _ kernels: [(kernel: Kernel, mapping: ThreadMapping)], cacheDirectory: String? = CacheDirectory.standard
   ) throws(Diagnostic) -> EmulatedCUDA {
-    let program: CUDAProgram
-    do { program = try CUDAProgram(kernels) } catch { throw Diagnostic(error.message) }
+    let program = try CUDAProgram(kernels)
     let compiler = try HostCompiler(cacheDirectory: cacheDirectory)
     let pieces = program.pieces(of: pieceWork)
     let libraries = try ThreadPool(threads: min(pieces.count, ThreadPool.defaultThreads)).map(pieces) {

@@ -21,9 +21,7 @@ public struct Variable: Hashable, Sendable {
     self.id = id
     self.type = type
   }
-}
 
-extension Variable {
   /// What it takes in memory; a truth value as much as an i32.
   public var bytes: Int { type == .i64 ? 8 : 4 }
 }
