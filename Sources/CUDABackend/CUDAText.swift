@@ -31,8 +31,8 @@ public struct CUDAText: Hashable, Sendable {
       wrapped("extern \"C\" __global__ void \(form.bounds) \(name)(\(form.parameters)) {", indent: 0) + form.body + "}\n"
     }
 
-    /// What compiling it takes, about: bytes of text, and as many again as a product is worth.
-    var work: Int { form.body.utf8.count + form.products * 8 << 10 }
+    /// What compiling it takes, about: bytes of text, and what a function and a product are worth of them.
+    var work: Int { form.body.utf8.count + 2 << 10 + form.products * 6 << 10 }
   }
 
   /// The start of one stage.
@@ -132,6 +132,9 @@ public struct CUDAProgram: Hashable, Sendable {
 
   /// The whole text.
   public var text: String { text(of: Array(functions.indices)) }
+
+  /// What compiling all of it takes, about.
+  var work: Int { functions.reduce(0) { $0 + $1.work } }
 
   /// The functions in pieces that are compiled each by itself, the one that takes longest first: what makes `work` is a
   /// piece of its own, and the others are put together until they make it.

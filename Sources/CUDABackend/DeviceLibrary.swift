@@ -108,6 +108,9 @@ private let scalarLibrary = #"""
     if (a >= 9223372036854775808.0f) return 9223372036854775807LL;
     return a < -9223372036854775808.0f ? -9223372036854775807LL - 1 : (long long)a;
   }
+  /// Of large angles these are hundreds of instructions, which stand once.
+  static __device__ __noinline__ float sine(float a) { return sinf(a); }
+  static __device__ __noinline__ float cosine(float a) { return cosf(a); }
   FUNCTION float sigmoid(float a) { return 1.0f / (1.0f + expf(-a)); }
 
   template <class T> FUNCTION T maximum(T a, T b) { return a > b || a != a ? a : b; }

@@ -102,8 +102,7 @@ extension StageEmitter {
     let limit = try loop.limit.map { (limit) throws(Violation) in " && \(counter) < \(try index(limit))" } ?? ""
     switch loop.kind {
     case .parallel: throw "a parallel loop stands inside a stage"
-    case .serial:
-      if mapping.unrolledInPart.contains(path) { write("#pragma unroll 8") }
+    case .serial: break
     case .vector:
       try require(!isInLane, "a vector loop stands inside another one")
       if let pack = mapping.packs[path] { return try write(loop, as: pack) }
@@ -113,6 +112,7 @@ extension StageEmitter {
       writeOneTurn(counter, type, from: first, below: "\(extent)")
       indent -= 1
     } else {
+      if let turns = mapping.unrolling[path] { write("#pragma unroll \(turns)") }
       write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(step)) {")
     }
     if case .vector = loop.kind { isInLane = true }

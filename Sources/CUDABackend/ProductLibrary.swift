@@ -8,6 +8,33 @@ let productLibrary = #"""
     return result;
   }
 
+  /// Copies a piece of an operand, `length` rows (or columns) of `depth` terms, to shared memory, term by term; zeros where
+  /// the matrix has ended. Neighbouring threads read neighbouring elements; all are asked for before the first is stored.
+  template <int length, int depth, int threads, class T>
+  FUNCTION void copy_turned(
+      float* piece, const T* from, long long stride, long long depthStride, int lengthLeft, int depthLeft) {
+    static_assert(threads >= length && threads >= depth, "threads that copy are at the same column every time");
+    const bool alongDepth = depthStride == 1;
+    constexpr int linesOfDepth = threads / depth, linesOfLength = threads / length;
+    constexpr int turnsAlong = (length + linesOfDepth - 1) / linesOfDepth;
+    constexpr int turnsAcross = (depth + linesOfLength - 1) / linesOfLength;
+    constexpr int turns = turnsAlong > turnsAcross ? turnsAlong : turnsAcross;
+    const int own = threadIdx.x;
+    const int i = alongDepth ? own / depth : own % length, l = alongDepth ? own % depth : own / length;
+    const int nextI = alongDepth ? linesOfDepth : 0, nextL = alongDepth ? 0 : linesOfLength;
+    const T* const start = from + i * stride + l * depthStride;
+    const long long step = nextI * stride + nextL * depthStride;
+    float values[turns];
+    #pragma unroll
+    for (int t = 0; t < turns; t++) {
+      const bool isInside = i + t * nextI < lengthLeft && l + t * nextL < depthLeft;
+      values[t] = isInside ? widen(start[t * step]) : 0.0f;
+    }
+    #pragma unroll
+    for (int t = 0; t < turns; t++)
+      if (i + t * nextI < length && l + t * nextL < depth) piece[(l + t * nextL) * length + i + t * nextI] = values[t];
+  }
+
   /// One tile of a product, by all threads of a block, each multiplying by itself.
   template <int rows, int columns, int depth, int threadRows, int threadColumns, bool adds, int threads,
             class A, class B, class C>
@@ -19,38 +46,37 @@ let productLibrary = #"""
     if (firstRow >= m) return;
     float* const pieceA = (float*)memory;
     float* const pieceB = pieceA + rows * depth;
-    const int x = threadIdx.x % across, y = threadIdx.x / across;
+    const int x = threadIdx.x % across * threadColumns, y = threadIdx.x / across * threadRows;
+    const bool multiplies = threadIdx.x < across * down;
     float sums[threadRows][threadColumns];
     for (int r = 0; r < threadRows; r++)
       for (int s = 0; s < threadColumns; s++) sums[r][s] = 0.0f;
+    const A* const startA = a.at + firstRow * a.row;
+    const B* const startB = b.at + firstColumn * b.column;
+    #pragma unroll 1
     for (int first = 0; first < k; first += depth) {
-      for (int e = threadIdx.x; e < rows * depth; e += threads) {
-        // Neighbouring threads read neighbouring elements.
-        const int i = a.column == 1 ? e / depth : e % rows, l = a.column == 1 ? e % depth : e / rows;
-        const bool isInside = firstRow + i < m && first + l < k;
-        pieceA[l * rows + i] = isInside ? widen(a.at[(firstRow + i) * a.row + (first + l) * a.column]) : 0.0f;
-      }
-      for (int e = threadIdx.x; e < columns * depth; e += threads) {
-        const int j = b.column == 1 ? e % columns : e / depth, l = b.column == 1 ? e / columns : e % depth;
-        const bool isInside = firstColumn + j < n && first + l < k;
-        pieceB[l * columns + j] = isInside ? widen(b.at[(first + l) * b.row + (firstColumn + j) * b.column]) : 0.0f;
-      }
+      copy_turned<rows, depth, threads>(pieceA, startA + first * a.column, a.row, a.column, m - firstRow, k - first);
+      copy_turned<columns, depth, threads>(pieceB, startB + first * b.row, b.column, b.row, n - firstColumn, k - first);
       __syncthreads();
-      if (y < down)
-        for (int l = 0; l < depth; l++)
+      if (multiplies) {
+        #pragma unroll 2
+        for (int l = 0; l < depth; l++) {
+          const Pack<float, threadRows> left = load_pack<float, threadRows>(pieceA + l * rows + y);
+          const Pack<float, threadColumns> right = load_pack<float, threadColumns>(pieceB + l * columns + x);
           for (int r = 0; r < threadRows; r++)
-            for (int s = 0; s < threadColumns; s++)
-              sums[r][s] = fmaf(pieceA[l * rows + y + r * down], pieceB[l * columns + x + s * across], sums[r][s]);
+            for (int s = 0; s < threadColumns; s++) sums[r][s] = fmaf(left.at[r], right.at[s], sums[r][s]);
+        }
+      }
       __syncthreads();
     }
-    if (y < down)
-      for (int r = 0; r < threadRows; r++)
-        for (int s = 0; s < threadColumns; s++) {
-          const int i = firstRow + y + r * down, j = firstColumn + x + s * across;
-          if (i >= m || j >= n) continue;
-          auto& place = c.at[i * c.row + j * c.column];
-          put(place, adds ? widen(place) + sums[r][s] : sums[r][s]);
-        }
+    if (!multiplies) return;
+    for (int r = 0; r < threadRows; r++)
+      for (int s = 0; s < threadColumns; s++) {
+        const int i = firstRow + y + r, j = firstColumn + x + s;
+        if (i >= m || j >= n) continue;
+        auto& place = c.at[i * c.row + j * c.column];
+        put(place, adds ? widen(place) + sums[r][s] : sums[r][s]);
+      }
   }
 
   /// How an operand's piece is copied: whether its lines run along the sums, how many elements at once, and whether it

@@ -57,13 +57,13 @@ private struct ScalarRuns {
   }
 
   private func section(_ body: [Statement], _ run: Range<Int>) -> ThreadMapping.Section? {
-    var (defined, work) = ([Variable](), 0)
+    var (defined, instructions) = ([Variable](), 0)
     for statement in body[run] {
       switch statement {
       case .define(let variable, let value):
         defined.append(variable)
-        work += ScalarRuns.work(value)
-      case .store(_, _, let value): work += 1 + ScalarRuns.work(value)
+        instructions += work(of: value)
+      case .store(_, _, let value): instructions += 1 + work(of: value)
       case .accumulator, .accumulate, .loop, .conditional, .product: break
       }
     }
@@ -71,20 +71,7 @@ private struct ScalarRuns {
     for statement in body[run.upperBound...] { statement.forEachVariable { later.insert($0) } }
     let given = defined.filter(later.contains)
     // Each is stored once, and read by every warp.
-    guard work >= 2 * given.count + 64 else { return nil }
+    guard instructions >= 2 * given.count + 64 else { return nil }
     return ThreadMapping.Section(count: run.count, given: given.sorted { ($1.bytes, $0.id) < ($0.bytes, $1.id) })
-  }
-
-  /// About how many instructions an expression is.
-  private static func work(_ scalar: Scalar) -> Int {
-    var work: Int
-    switch scalar {
-    case .float, .integer, .boolean, .position, .variable: work = 0
-    case .unary(let function, _): work = [.negate, .absolute, .not].contains(function) ? 1 : 12
-    case .binary(let function, _, _): work = [.divide, .remainder, .power].contains(function) ? 12 : 1
-    case .load, .compare, .select, .fusedMultiplyAdd, .convert, .bitcast, .round: work = 1
-    }
-    scalar.forEachPart { work += ScalarRuns.work($0) }
-    return work
   }
 }

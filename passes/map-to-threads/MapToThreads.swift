@@ -96,7 +96,7 @@ private func map(
   }
   func completed(_ stage: ThreadMapping.Stage) throws(Violation) -> ThreadMapping.Stage {
     var stage = stage
-    stage.unrolledInPart = loopsUnrolledInPart(in: loop.body, at: [], as: stage)
+    stage.unrolling = unrolling(in: loop.body, at: [], as: stage)
     if stage.team > 1 { stage.waits = waits(in: loop, of: kernel, overlaps, as: stage) }
     return stage
   }
@@ -141,7 +141,7 @@ private func map(
       team *= 2
     }
     // Eight lanes are more than it takes to fill the accesses of what is not bf16.
-    let isFine = 2 * best.stage.residentThreads >= limits.wantedThreads || width <= 4
+    let isFine = 2 * best.stage.residentThreads >= limits.wantedThreads || width <= 4 && best.stage.blocks > limits.multiprocessors
     if best.occupancy.missing == 0 && isFine || width == 1 { break }
     width /= 2
     widths = LaneWidths(vectorLoops, of: kernel, atMost: width)

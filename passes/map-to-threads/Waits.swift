@@ -97,9 +97,7 @@ private struct WaitSearch {
       if case .vector = loop.kind {
         touch(accesses(of: loop.body, in: loop.variable, varying: [loop.variable]), at: path)
       } else {
-        let before = pending
-        repeatedly(loop.variable, loop.body, at: path, inside: loops) { _ in true }
-        pending.formUnion(before)
+        run(serial: loop, at: path, inside: loops)
       }
     case .product(let product):
       let reads = [product.a, product.b].map { touched($0, isStore: false) }
@@ -107,6 +105,22 @@ private struct WaitSearch {
     }
     // A block that combines accumulators waits on the way.
     if mapping.combinations[path] != nil && !mapping.isPartOfWarp { pending = [] }
+  }
+
+  /// Where only what came before a loop asks its body to wait, the team waits once, before the loop.
+  private mutating func run(serial loop: Loop, at path: ThreadMapping.Path, inside loops: Set<LoopVariable>) {
+    let before = pending
+    pending = []
+    repeatedly(loop.variable, loop.body, at: path, inside: loops) { _ in true }
+    let (carried, ownWaits) = (pending, waits)
+    pending = before.union(carried)
+    run(loop.body, at: path, inside: loops.union([loop.variable]))
+    if waits == ownWaits && !waits.contains(path) {
+      pending = before.union(carried)
+    } else {
+      waits = ownWaits.union([path])
+      pending = carried
+    }
   }
 
   /// The body of a loop after itself, until nothing new is pending at its end. Whatever comes later, in the loop or

@@ -21,6 +21,7 @@ private let executionModel = #"""
   #define __device__
   #define __shared__
   #define __forceinline__ inline
+  #define __noinline__
   #define __launch_bounds__(...)
   #define __align__(bytes) __attribute__((aligned(bytes)))
 

@@ -39,8 +39,8 @@ public struct ThreadMapping: Hashable, Sendable {
     public var onlyFirstTile: Set<Path>
     /// Scalar code that the first warp of a block does for all, by the places of its first statements.
     public var sections: [Path: Section] = [:]
-    /// Serial loops of many turns, of which the compiler is told to write out eight.
-    public var unrolledInPart: Set<Path> = []
+    /// How many turns the compiler is to write out of loops that have many.
+    public var unrolling: [Path: Int] = [:]
     /// The stage as a library does it, where there is one; the rest of the mapping is how to do without.
     public var library: LibraryProduct?
     /// Bytes of the shared memory of a block, and of global memory for the locals of all blocks.

@@ -38,8 +38,8 @@ private struct MappingPrinter {
     for (path, variables) in stage.combinations.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       lines.append("\(variables.map { "v\($0.id)" }.joined(separator: ", ")) combined after \(text(of: path))")
     }
-    for path in stage.unrolledInPart.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-      lines.append("\(text(of: path)) written out eight turns at a time")
+    for (path, turns) in stage.unrolling.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      lines.append("\(text(of: path)) written out \(counted(turns, "turn")) at a time")
     }
     for (path, section) in stage.sections.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
       let given = section.given.isEmpty ? "" : ", gives \(section.given.map { "v\($0.id)" }.joined(separator: ", ")) at \(section.at)"
