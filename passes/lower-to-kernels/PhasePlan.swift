@@ -46,19 +46,18 @@ struct PhasePlan {
   func isReached(_ node: Int) -> Bool { node < reached.count && reached[node] }
 
   private mutating func reach(_ value: Scalar) {
-    var pending: [Int] = []
-    lowering.visit(value, position: { _ in }) { pending.append($0.id) }
+    var pending = operands(of: value)
     while let id = pending.popLast() {
       guard !reached[id] else { continue }
       reached[id] = true
       let node = lowering.nodes[id]
       lastPhase = max(lastPhase, node.phase - (node.reduction == nil ? 0 : 1))
-      lowering.visit(node.expression, position: { _ in }) { pending.append($0.id) }
+      lowering.forEachOperand(of: node) { pending.append($0) }
       for contribution in node.contributions {
         while roots.count <= contribution.phase { roots.append([]) }
         lastPhase = max(lastPhase, contribution.phase)
         roots[contribution.phase].append(contribution.value)
-        lowering.visit(contribution.value, position: { _ in }) { pending.append($0.id) }
+        pending += operands(of: contribution.value)
       }
       if !node.isLane { lastPhase = max(lastPhase, node.phase) }
     }
@@ -93,7 +92,8 @@ struct PhasePlan {
       if let condition = conditions[phase] { note(condition, phase) }
     }
     for (id, node) in lowering.nodes.enumerated().reversed() where !node.isLane && firstUse[id] < .max {
-      note(node.expression, definition(of: id))
+      let phase = definition(of: id)
+      lowering.forEachOperand(of: node) { firstUse[$0] = min(firstUse[$0], phase) }
     }
   }
 
@@ -176,7 +176,7 @@ struct PhasePlan {
 
   private func operands(of value: Scalar) -> [Int] {
     var operands: [Int] = []
-    lowering.visit(value, position: { _ in }) { operands.append($0.id) }
+    lowering.forEachOperand(of: value) { operands.append($0) }
     return operands
   }
 

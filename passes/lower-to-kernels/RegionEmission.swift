@@ -8,6 +8,8 @@ extension RegionLowering {
     let position: Position
     let value: Scalar
     let isLane: Bool
+    /// The loop over a short vector that it stands in.
+    var short: LoopVariable?
     var phase: Int
     /// Where present, nothing is stored unless it holds.
     var condition: Scalar?
@@ -23,7 +25,7 @@ extension RegionLowering {
       if layout.isRowReduced(result) {
         guard reduced[result] == nil else { throw "returns the sum \(number) twice" }
         reduced[result] = buffer
-        for element in 0..<layout.reducedElements(of: result) { rowReduction(result, element) }
+        rowReduction(result)
         continue
       }
       guard layout.buffer(of: result) == nil else { throw "returns its own parameter" }
@@ -31,6 +33,14 @@ extension RegionLowering {
         guard let table = layout.buffer(of: scatter.operands[0]) else { throw "changes rows of what it computes itself" }
         updated[buffer] = table
         stores += try self.stores(of: scatter, to: buffer)
+        continue
+      }
+      if let vector = shortVector(result) {
+        let at = layout.row * vector.loop.extent + Position(vector.loop)
+        stores.append(
+          Store(
+            buffer: buffer, position: at, value: .variable(Variable(vector.node, .f32)), isLane: false, short: vector.loop,
+            phase: nodes[vector.node].phase))
         continue
       }
       let isLaned = layout.isLaned(result) || layout.rowsAreLanes
@@ -119,6 +129,18 @@ extension RegionLowering {
       buffers.append(Kernel.Buffer("l\(number)", .f32, layout.lanes, .local))
     }
 
+    var shorts = ShortPlan(self, as: plan)
+    for store in stores {
+      guard let loop = store.short else { continue }
+      shorts.end(store.phase, along: loop, reading: [store.value], with: .store(store.buffer, store.position, store.value))
+    }
+    for reduction in rowReductions {
+      guard let loop = reduction.lanes, loop != layout.lane else { continue }
+      for (phase, value) in reduction.contributions {
+        shorts.end(phase, along: loop, reading: [value], with: sums.add(value, to: reduction, along: loop))
+      }
+    }
+
     // The body of one row.
     var row: [Statement] = []
     for (id, node) in nodes.enumerated() where node.reduction != nil && plan.isReached(id) {
@@ -127,10 +149,7 @@ extension RegionLowering {
     var rowAccumulators: [(Variable, RowReduction)] = []
     var nextVariable = nodes.count
     for phase in 0...plan.lastPhase {
-      for (id, node) in nodes.enumerated()
-      where !node.isLane && node.reduction == nil && plan.isReached(id) && plan.definition(of: id) == phase {
-        row.append(.define(Variable(id, node.type), node.expression))
-      }
+      row += shorts.statements(in: phase)
       var loop = plan.laneStatements(in: phase)
       for (id, node) in nodes.enumerated() where plan.isReached(id) {
         guard let reduction = node.reduction else { continue }
@@ -138,14 +157,14 @@ extension RegionLowering {
           loop.append(.accumulate(Variable(id, node.type), reduction, contribution.value))
         }
       }
-      for store in stores where store.phase == phase {
+      for store in stores where store.phase == phase && store.short == nil {
         let statement = Statement.store(store.buffer, store.position, store.value)
         if store.isLane { loop.append(statement) } else { row.append(statement) }
       }
-      for reduction in rowReductions {
+      for reduction in rowReductions where reduction.lanes == nil || reduction.lanes == layout.lane {
         for contribution in reduction.contributions where contribution.phase == phase {
-          if reduction.isPlane {
-            loop.append(sums.add(contribution.value, to: reduction))
+          if let lanes = reduction.lanes {
+            loop.append(sums.add(contribution.value, to: reduction, along: lanes))
           } else {
             let variable: Variable
             if let known = rowAccumulators.first(where: {
@@ -171,24 +190,23 @@ extension RegionLowering {
 
     var body: [Statement] = []
     if layout.sumsRows {
-      let (start, end) = (sums.start(), sums.end())
-      var piece = start.isEmpty ? [] : [vectorLoop(start, isRow: false)]
+      var piece = sums.start().map { vectorLoop($0.body, along: $0.lanes, isRow: false) }
       piece += rowAccumulators.map { .accumulator($0.0, $0.1.reduction) }
       let left = Position(layout.rows) - Position(layout.parallel) * layout.pieceRows
       let limit = layout.rowsAreLanes ? (left + (layout.lanes - 1)) / layout.lanes : left
       let isEven = layout.pieceRows * layout.pieces == layout.rows
       piece.append(.loop(Loop(layout.serial, .serial, limit: isEven ? nil : limit, row)))
-      if !end.isEmpty { piece.append(vectorLoop(end, isRow: false)) }
+      piece += sums.end().map { vectorLoop($0.body, along: $0.lanes, isRow: false) }
       piece += rowAccumulators.map { sums.keep(.variable($0.0), as: $0.1) }
       body.append(.loop(Loop(layout.parallel, .parallel, piece)))
       body += sums.stages()
     } else {
       body.append(.loop(Loop(layout.parallel, .parallel, row)))
     }
-    return Kernel(name: name, buffers: buffers, body: body)
+    return Kernel(name: name, buffers: buffers, body: body).withShortLocals(short.locals)
   }
 
-  private func vectorLoop(_ body: [Statement], isRow: Bool = true) -> Statement {
+  private func vectorLoop(_ body: [Statement], along lanes: LoopVariable? = nil, isRow: Bool = true) -> Statement {
     let sums = body.count { statement in
       if case .accumulate = statement { return true }
       return false
@@ -200,6 +218,6 @@ extension RegionLowering {
       let all = layout.sumsRows ? layout.pieceRows * layout.pieces : layout.parallel.extent * layout.lanes
       if all != layout.rows { limit = Position(layout.rows) - covered }
     }
-    return .loop(Loop(layout.lane, .vector(width: 16, unroll: unroll), limit: limit, body))
+    return .loop(Loop(lanes ?? layout.lane, .vector(width: 16, unroll: unroll), limit: limit, body))
   }
 }

@@ -7,6 +7,8 @@ import IR
 /// value is a number of *planes* of `L` elements, and a plane is one expression in the vector loop over the lanes;
 /// otherwise each of its elements is a scalar. Streams, coefficients and winners are unrolled by this.
 ///
+/// Of values of some dozen elements, those that are worth it are short vectors, with a loop of their own (`ShortVectors`).
+///
 /// A reduction over the lanes ends a vector loop, so the row is a sequence of *phases*: scalars, lanes, scalars, lanes…
 /// A lane value that a later phase needs is read again, computed again, or kept in a row-sized local buffer.
 ///
@@ -31,8 +33,15 @@ final class RegionLowering: ElementSource {
     var reduction: Reduction?
     var contributions: [(phase: Int, value: Scalar)] = []
     var isLoad = false
+    /// The loop over a short vector that it belongs to.
+    var short: LoopVariable?
+    /// The local buffer that its elements are kept in.
+    var kept: BufferID?
+    /// Instead of an expression: the scalars that are kept there.
+    var gathered: [Scalar] = []
   }
-  private(set) var nodes: [Node] = []
+  var nodes: [Node] = []
+  var short = ShortVectors()
   private var elements: [Key: Scalar] = [:]
   private var loads: [Load: Scalar] = [:]
   private var frames: [Frame] = []
@@ -55,12 +64,15 @@ final class RegionLowering: ElementSource {
     /// Leading extents of the reduction that are the rows.
     var rowAxes: Int
     let isLaneResult: Bool
+    /// The loop over a short vector that is being asked for.
+    var short: LoopVariable?
   }
   struct RowReduction {
     let value: Value
     /// Element (or plane) of the result.
     let element: Int
-    let isPlane: Bool
+    /// The loop whose lanes are the elements from there on: that over a plane, or over a short vector.
+    let lanes: LoopVariable?
     let reduction: Reduction
     var contributions: [(phase: Int, value: Scalar)]
   }
@@ -77,6 +89,7 @@ final class RegionLowering: ElementSource {
 
   /// The expression of one element (or plane) of a value for the current row.
   func element(_ value: Value, _ element: Int) -> Scalar {
+    if let vector = shortVector(value) { return load(kept(vector.node), .f32, Position(element), nil) }
     let key = Key(value: value.index, element: element)
     if let known = elements[key] { return known }
     let type = function.type(of: value)
@@ -86,18 +99,66 @@ final class RegionLowering: ElementSource {
     guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else {
       return refuse("'\(operation.op.name)' has no formula")
     }
-    frames.append(Frame(operation: operation, rowAxes: 0, isLaneResult: layout.isLaned(value)))
-    conditions.append(nil)
-    let expression = formula(self, Position.position(of: offset, in: type.shape))
-    conditions.removeLast()
-    frames.removeLast()
+    let expression = enter(Frame(operation: operation, rowAxes: 0, isLaneResult: layout.isLaned(value))) {
+      formula(self, Position.position(of: offset, in: type.shape))
+    }
     let result = name(expression)
-    elements[key] = result
+    // What was refused may be asked for in another way.
+    if refusal == nil { elements[key] = result }
     return result
   }
 
+  private func enter(_ frame: Frame, _ body: () -> Scalar) -> Scalar {
+    frames.append(frame)
+    conditions.append(nil)
+    defer {
+      conditions.removeLast()
+      frames.removeLast()
+    }
+    return body()
+  }
+
+  /// What a formula makes of a position that runs along a short vector; `nil` if it cannot.
+  func element(
+    of operation: Operation, at position: [Position], along loop: LoopVariable, rowAxes: Int = 0
+  ) -> Scalar? {
+    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else { return nil }
+    let before = refusal
+    refusal = nil
+    defer { refusal = before }
+    let frame = Frame(operation: operation, rowAxes: rowAxes, isLaneResult: false, short: loop)
+    let element = enter(frame) { formula(self, position) }
+    return refusal == nil ? element : nil
+  }
+
+  /// The operation of the region that makes a value.
+  func operation(making value: Value) -> Operation? { definitions[value.index].map { function.operations[$0] } }
+
+  /// Collects what a sum over the rows adds up.
+  func rowReduction(_ value: Value) {
+    if !layout.reducedInLanes(value), let loop = rowReductionLoop(of: value), let reduction = shortRowReduction(value, along: loop) {
+      rowReductions.append(reduction)
+      return
+    }
+    for element in 0..<layout.reducedElements(of: value) { rowReduction(value, element) }
+  }
+
+  /// The same, of a short vector; `nil` where its elements are better scalars.
+  private func shortRowReduction(_ value: Value, along loop: LoopVariable) -> RowReduction? {
+    guard let operation = operation(making: value) else { return nil }
+    pendingRowReduction = nil
+    let position = Position.position(of: Position(loop), in: function.type(of: value).shape)
+    let sum = ifWorthwhile(along: loop) {
+      element(of: operation, at: position, along: loop, rowAxes: layout.rowAxes(reducedBy: operation) ?? 0)
+    }
+    guard sum != nil, let (reduction, contributions) = pendingRowReduction,
+      contributions.allSatisfy({ shortLoop(of: $0.value) == loop })
+    else { return nil }
+    return RowReduction(value: value, element: 0, lanes: loop, reduction: reduction, contributions: contributions)
+  }
+
   /// Collects what one element (or plane) of a sum over the rows adds up.
-  func rowReduction(_ value: Value, _ element: Int) {
+  private func rowReduction(_ value: Value, _ element: Int) {
     let number = definitions[value.index]!
     let operation = function.operations[number]
     let isPlane = layout.reducedInLanes(value)
@@ -116,7 +177,8 @@ final class RegionLowering: ElementSource {
       return
     }
     rowReductions.append(
-      RowReduction(value: value, element: element, isPlane: isPlane, reduction: reduction, contributions: contributions))
+      RowReduction(
+        value: value, element: element, lanes: isPlane ? layout.lane : nil, reduction: reduction, contributions: contributions))
   }
   private var pendingRowReduction: (Reduction, [(phase: Int, value: Scalar)])?
 
@@ -138,6 +200,9 @@ final class RegionLowering: ElementSource {
     let offset = Position.offset(of: position, in: type.shape)
     if let buffer = layout.buffer(of: value) { return load(buffer, type.dtype, offset, needed) }
     if let free = layout.freeOperation(making: value) { return inlined(free, at: position, where: needed) }
+    if let loop = frame.short {
+      return shortOperand(value, at: offset - layout.row * layout.inner(value), along: loop, where: needed)
+    }
     guard let element = layout.element(at: offset, of: value) else {
       return refuse("'\(frame.operation.op.name)' reads its operand across rows or lanes")
     }
@@ -160,7 +225,8 @@ final class RegionLowering: ElementSource {
     guard case .formula(let formula) = operation.op.lower(operands) else {
       return refuse("'\(operation.op.name)' has no formula")
     }
-    frames.append(Frame(operation: operation, rowAxes: 0, isLaneResult: frames.last?.isLaneResult ?? false))
+    frames.append(
+      Frame(operation: operation, rowAxes: 0, isLaneResult: frames.last?.isLaneResult ?? false, short: frames.last?.short))
     conditions.append(condition)
     let element = formula(self, position)
     conditions.removeLast()
@@ -174,6 +240,7 @@ final class RegionLowering: ElementSource {
   func position(_ value: Scalar) -> Position {
     if case .position(let position) = value { return position }
     if case .integer(let constant, _) = value { return Position(Int(constant)) }
+    if frames.last?.short != nil { _ = refuse("a short vector computes its places") }
     let wide: Scalar = value.type == .i64 ? value : .convert(value, .i64)
     guard case .variable(let variable) = name(wide, always: true) else { preconditionFailure("named above") }
     return Position(variable)
@@ -188,6 +255,7 @@ final class RegionLowering: ElementSource {
     let inLanes = self.inLanes(inner, frame) { body(row + $0) }
     let parts = inLanes ?? [combine(unrolled(inner) { body(row + $0) }, by: reduction, of: frame)]
     if rowAxes > 0 {
+      let parts = frame.short == nil ? parts : parts.map { name($0, always: true) }
       pendingRowReduction = (reduction, parts.map { (phase(of: $0), $0) })
       return .float(0)
     }
@@ -196,7 +264,7 @@ final class RegionLowering: ElementSource {
 
   /// The parts of a reduction whose one axis runs over the lanes; `nil` if none does.
   private func inLanes(_ extents: [Int], _ frame: Frame, _ body: ([Position]) -> Scalar) -> [Scalar]? {
-    guard !layout.rowsAreLanes, !frame.isLaneResult else { return nil }
+    guard !layout.rowsAreLanes, !frame.isLaneResult, frame.short == nil else { return nil }
     for axis in extents.indices.reversed() where extents[axis] >= layout.lanes && extents[axis] % layout.lanes == 0 {
       let before = refusal
       refusal = nil
@@ -218,7 +286,7 @@ final class RegionLowering: ElementSource {
 
   private func unrolled(_ extents: [Int], _ body: ([Position]) -> Scalar) -> [Scalar] {
     let count = extents.reduce(1, *)
-    guard count <= 1024 else { return [refuse("a reduction over \(count) elements of a row would be unrolled")] }
+    guard count <= (frames.last?.short == nil ? 1024 : 16) else { return [refuse("a reduction over \(count) elements of a row would be unrolled")] }
     return Positions(of: extents).map { body($0.map { Position($0) }) }
   }
 
@@ -258,11 +326,18 @@ final class RegionLowering: ElementSource {
     nodes.append(
       Node(
         expression: expression, type: expression.type, isLane: isLane(expression), phase: phase(of: expression),
-        cost: cost(of: expression)))
+        cost: cost(of: expression), short: shortLoop(of: expression)))
     return .variable(Variable(nodes.count - 1, expression.type))
   }
 
-  private func load(_ buffer: BufferID, _ dtype: DType, _ position: Position, _ condition: Scalar?) -> Scalar {
+  /// Names a local buffer's elements, which are scalars. The node stands for their stores.
+  func addNode(gathering elements: [Scalar]) -> Int {
+    let phase = elements.map { self.phase(of: $0) }.max() ?? 0
+    nodes.append(Node(expression: .float(0), type: .f32, isLane: false, phase: phase, cost: 0, gathered: elements))
+    return nodes.count - 1
+  }
+
+  func load(_ buffer: BufferID, _ dtype: DType, _ position: Position, _ condition: Scalar?) -> Scalar {
     let key = Load(buffer: buffer, position: position, condition: condition)
     if let known = loads[key] { return known }
     let type = ScalarType(dtype)
@@ -291,11 +366,22 @@ final class RegionLowering: ElementSource {
 
   func phase(of expression: Scalar) -> Int {
     var phase = 0
-    visit(expression, position: { _ in }) { phase = max(phase, self.nodes[$0.id].phase) }
+    forEachOperand(of: expression) { phase = max(phase, self.nodes[$0].phase) }
     return phase
   }
 
-  private func cost(of expression: Scalar) -> Int {
+  /// The nodes that an expression reads, and those that fill the short vectors it reads.
+  func forEachOperand(of expression: Scalar, _ body: (Int) -> Void) {
+    visit(expression, position: { _ in }, buffer: { self.short.producer(of: $0).map(body) }) { body($0.id) }
+  }
+
+  /// Those that a node reads.
+  func forEachOperand(of node: Node, _ body: (Int) -> Void) {
+    forEachOperand(of: node.expression, body)
+    for element in node.gathered { forEachOperand(of: element, body) }
+  }
+
+  func cost(of expression: Scalar) -> Int {
     switch expression {
     case .float, .integer, .boolean, .position, .variable: return 0
     case .load: return 1
@@ -315,18 +401,21 @@ final class RegionLowering: ElementSource {
     }
   }
 
-  /// Every position and variable an expression reads.
-  func visit(_ expression: Scalar, position: (Position) -> Void, variable: (Variable) -> Void) {
+  /// Every position, buffer and variable an expression reads.
+  func visit(
+    _ expression: Scalar, position: (Position) -> Void, buffer: (BufferID) -> Void = { _ in }, variable: (Variable) -> Void
+  ) {
     switch expression {
     case .variable(let named): variable(named)
     case .position(let at):
       position(at)
       at.variables.forEach(variable)
-    case .load(_, _, let at, _):
+    case .load(let source, _, let at, _):
+      buffer(source)
       position(at)
       at.variables.forEach(variable)
     default: break
     }
-    expression.forEachPart { visit($0, position: position, variable: variable) }
+    expression.forEachPart { visit($0, position: position, buffer: buffer, variable: variable) }
   }
 }

@@ -27,9 +27,11 @@ struct RowSums {
     var pieces = BufferID(0)
     var sums: BufferID?
   }
+  /// Elements side by side that the lanes of a loop add up.
   private struct Plane: Hashable {
     let value: Value
     let element: Int
+    let lanes: LoopVariable
   }
 
   private let layout: RowLayout
@@ -65,11 +67,11 @@ struct RowSums {
       groups[number].members.append((value, results[value]!, 0, type.count))
     }
     for number in groups.indices { place(&groups[number], &buffers) }
-    for reduction in reductions where reduction.isPlane {
-      let plane = Plane(value: reduction.value, element: reduction.element)
-      guard locals[plane] == nil, let group = group(of: reduction.value) else { continue }
+    for reduction in reductions {
+      guard let lanes = reduction.lanes, let group = group(of: reduction.value) else { continue }
+      let plane = Plane(value: reduction.value, element: reduction.element, lanes: lanes)
       locals[plane] = BufferID(buffers.count)
-      buffers.append(Kernel.Buffer("s\(locals.count - 1)", group.kind.dtype, layout.lanes, .local))
+      buffers.append(Kernel.Buffer("s\(locals.count - 1)", group.kind.dtype, lanes.extent, .local))
     }
   }
 
@@ -94,25 +96,25 @@ struct RowSums {
   // MARK: Within a piece
 
   /// Adds to a plane of a sum.
-  func add(_ value: Scalar, to reduction: RegionLowering.RowReduction) -> Statement {
-    let local = locals[Plane(value: reduction.value, element: reduction.element)]!
-    let old = Scalar.load(local, value.type, layout.lanePosition, guard: nil)
-    return .store(local, layout.lanePosition, reduction.reduction.combine(old, value))
+  func add(_ value: Scalar, to reduction: RegionLowering.RowReduction, along lanes: LoopVariable) -> Statement {
+    let local = locals[Plane(value: reduction.value, element: reduction.element, lanes: lanes)]!
+    let old = Scalar.load(local, value.type, Position(lanes), guard: nil)
+    return .store(local, Position(lanes), reduction.reduction.combine(old, value))
   }
 
-  /// What a piece does before its first row.
-  func start() -> [Statement] {
-    planes.map { plane, kind, local in
-      .store(local, layout.lanePosition, kind.reduction.identity(ScalarType(kind.dtype)))
+  /// What a piece does before its first row, loop by loop.
+  func start() -> [(lanes: LoopVariable, body: [Statement])] {
+    eachPlane { plane, kind, local in
+      .store(local, Position(plane.lanes), kind.reduction.identity(ScalarType(kind.dtype)))
     }
   }
 
   /// What a piece does with its planes after its last row.
-  func end() -> [Statement] {
-    planes.map { plane, kind, local in
+  func end() -> [(lanes: LoopVariable, body: [Statement])] {
+    eachPlane { plane, kind, local in
       .store(
-        group(of: plane.value)!.pieces, place(of: plane.value, plane.element * layout.lanes) + layout.lanePosition,
-        .load(local, ScalarType(kind.dtype), layout.lanePosition, guard: nil))
+        group(of: plane.value)!.pieces, place(of: plane.value, plane.element * layout.lanes) + Position(plane.lanes),
+        .load(local, ScalarType(kind.dtype), Position(plane.lanes), guard: nil))
     }
   }
 
@@ -121,8 +123,13 @@ struct RowSums {
     .store(group(of: reduction.value)!.pieces, place(of: reduction.value, reduction.element), sum)
   }
 
-  private var planes: [(plane: Plane, kind: Kind, local: BufferID)] {
-    locals.sorted { $0.value.index < $1.value.index }.map { ($0.key, group(of: $0.key.value)!.kind, $0.value) }
+  private func eachPlane(
+    _ body: (Plane, Kind, _ local: BufferID) -> Statement
+  ) -> [(lanes: LoopVariable, body: [Statement])] {
+    let planes = locals.sorted { $0.value.index < $1.value.index }
+    return Dictionary(grouping: planes, by: \.key.lanes).sorted { $0.key.id < $1.key.id }.map { lanes, planes in
+      (lanes, planes.map { body($0.key, group(of: $0.key.value)!.kind, $0.value) })
+    }
   }
 
   /// Where the current piece keeps an element of a sum.
