@@ -52,7 +52,9 @@ struct PhasePlan {
       reached[id] = true
       let node = lowering.nodes[id]
       lastPhase = max(lastPhase, node.phase - (node.reduction == nil ? 0 : 1))
-      lowering.forEachOperand(of: node) { pending.append($0) }
+      pending += operands(of: node.expression)
+      // The first element first: sums over lanes are best made in the order of what they become.
+      pending += node.gathered.flatMap(operands).reversed()
       for contribution in node.contributions {
         while roots.count <= contribution.phase { roots.append([]) }
         lastPhase = max(lastPhase, contribution.phase)

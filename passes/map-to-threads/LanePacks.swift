@@ -12,8 +12,11 @@ struct LaneWidths {
   ///   - team: the threads of a team, if they are known: none of them shall be left without a lane.
   ///   - most: more lanes than these no thread does at a time.
   init(_ lanes: StageLanes, of kernel: Kernel, team: Int? = nil, atMost most: Int = .max) {
+    let longest = lanes.loops.map(\.variable.extent).max() ?? 0
     for loop in lanes.loops {
       let extent = loop.variable.extent
+      // Of a loop that is short beside the others no thread needs to do several lanes.
+      if extent <= 64, 4 * extent <= longest { widths[extent] = 1 }
       guard var own = LaneWidths.width(of: loop, in: kernel).map({ min($0, most) }) else { continue }
       while let team, own > 1, own * team > extent { own /= 2 }
       let known = widths[extent] ?? own

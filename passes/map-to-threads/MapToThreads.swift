@@ -177,7 +177,7 @@ private func team(for lanes: Int, iterations: Int, within limits: ThreadLimits) 
 /// Gives each local its place: small ones that only scalar code writes to each thread, the others to shared memory as
 /// long as there is room, the rest to global memory.
 private func place(
-  _ locals: [(id: BufferID, bytes: Int, hasLaneStores: Bool)], in stage: inout ThreadMapping.Stage, of loop: Loop,
+  _ locals: [(id: BufferID, bytes: Int, isOfLanes: Bool)], in stage: inout ThreadMapping.Stage, of loop: Loop,
   _ lanes: StageLanes, _ widths: LaneWidths, words: Int, within limits: ThreadLimits
 ) {
   var shared: [(id: BufferID, bytes: Int)] = []
@@ -191,7 +191,7 @@ private func place(
   var room = (isOfWarps ? limits.sharedBytesOfProducts : limits.sharedBytes) - used
   var words = words
   for local in locals {
-    let isOwn = stage.team == 1 || !local.hasLaneStores
+    let isOwn = stage.team == 1 || !local.isOfLanes
     let bytes = multiple(of: 16, local.bytes)
     if isOwn && local.bytes <= limits.threadLocalBytes * (stage.team == 1 ? 4 : 1) {
       stage.places[local.id] = .thread

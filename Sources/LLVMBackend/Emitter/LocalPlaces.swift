@@ -25,13 +25,19 @@ struct LocalPlaces {
         places.append(.frame)
       } else {
         places.append(.scratch(scratch))
-        // Buffers that begin at the same place of a page get in each other's way in the first cache.
-        scratch += (buffer.bytes + 127) / 64 * 64
+        scratch += Self.spacedBytes(of: buffer)
       }
     }
     self.places = places
     argumentCount = arguments
     scratchBytes = scratch
+  }
+
+  /// Bytes from the start of a buffer to that of the next one. Loops go through several at once, and a read from where
+  /// something was just stored to in another page waits for it: rows of as much as a page must not begin at one place of it.
+  static func spacedBytes(of buffer: Kernel.Buffer) -> Int {
+    let bytes = (buffer.bytes + 63) / 64 * 64
+    return bytes < 1024 ? bytes : bytes + 256
   }
 
   func place(of id: BufferID) -> Place { places[id.index] }

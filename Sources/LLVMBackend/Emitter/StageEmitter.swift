@@ -91,7 +91,8 @@ final class StageEmitter {
     case .scratch(let offset): base = code.entryOffset(scratch, offset)
     case .frame:
       let buffer = kernel.buffers[id.index]
-      base = code.bytes(code.slot(code.array(memoryType(buffer.dtype), max(1, buffer.count)), align: 64))
+      let count = LocalPlaces.spacedBytes(of: buffer) / buffer.dtype.size
+      base = code.bytes(code.slot(code.array(memoryType(buffer.dtype), max(1, count)), align: 64))
     }
     bases[id] = base
     return base
