@@ -27,7 +27,7 @@ public struct CUDACompiler: Sendable {
 
   /// Pieces for each thread, so that none has much to do when the others are done; but NVRTC takes 30 ms to start one, and
   /// some 5 ms a kilobyte.
-  private static let piecesOfThread = 4, leastWork = 16 << 10
+  private static let piecesOfThread = 3, leastWork = 16 << 10
 
   /// Throws where there is no NVRTC. Keeps code in `cacheDirectory`, if there is one.
   public init(
@@ -46,7 +46,7 @@ public struct CUDACompiler: Sendable {
 
   /// The code of all functions; each is in one piece.
   public func compile(_ program: CUDAProgram) throws(Diagnostic) -> [Piece] {
-    let pieces = program.pieces(of: max(program.work / (threads * Self.piecesOfThread), Self.leastWork))
+    let pieces = program.pieces(atMost: threads * Self.piecesOfThread, of: Self.leastWork)
     let pool = ThreadPool(threads: min(pieces.count, threads))
     return try pool.map(pieces) { (piece) throws(Diagnostic) in try compile(piece, of: program) }
   }

@@ -32,7 +32,7 @@ public struct CUDAText: Hashable, Sendable {
     }
 
     /// What compiling it takes, about: bytes of text, and what a function and a product are worth of them.
-    var work: Int { form.body.utf8.count + 2 << 10 + form.products * 6 << 10 }
+    var work: Int { form.body.utf8.count + 2 << 10 + form.products * 8 << 10 }
   }
 
   /// The start of one stage.
@@ -133,28 +133,19 @@ public struct CUDAProgram: Hashable, Sendable {
   /// The whole text.
   public var text: String { text(of: Array(functions.indices)) }
 
-  /// What compiling all of it takes, about.
-  var work: Int { functions.reduce(0) { $0 + $1.work } }
-
-  /// The functions in pieces that are compiled each by itself, the one that takes longest first: what makes `work` is a
-  /// piece of its own, and the others are put together until they make it.
-  func pieces(of work: Int) -> [[Int]] {
-    var pieces: [(functions: [Int], work: Int)] = []
-    var (rest, count): ([Int], Int) = ([], 0)
-    for (number, function) in functions.enumerated() {
-      if function.work >= work {
-        pieces.append(([number], function.work))
-        continue
-      }
-      rest.append(number)
-      count += function.work
-      if count >= work {
-        pieces.append((rest, count))
-        (rest, count) = ([], 0)
-      }
+  /// The functions in pieces that are compiled each by itself and take about as long, the longest first: at most `count` of
+  /// them, and no more than make `least` work each. What takes longest is a piece of its own, if need be.
+  func pieces(atMost count: Int, of least: Int) -> [[Int]] {
+    let total = functions.reduce(0) { $0 + $1.work }
+    var pieces = [(functions: [Int], work: Int)](repeating: ([], 0), count: max(1, min(count, total / least)))
+    let longestFirst = functions.indices.sorted { (functions[$1].work, $0) < (functions[$0].work, $1) }
+    for number in longestFirst {
+      let place = pieces.indices.min { pieces[$0].work < pieces[$1].work } ?? 0
+      pieces[place].functions.append(number)
+      pieces[place].work += functions[number].work
     }
-    if !rest.isEmpty { pieces.append((rest, count)) }
-    return pieces.sorted { ($1.work, $0.functions[0]) < ($0.work, $1.functions[0]) }.map(\.functions)
+    return pieces.filter { !$0.functions.isEmpty }.sorted { ($1.work, $0.functions[0]) < ($0.work, $1.functions[0]) }
+      .map { $0.functions.sorted() }
   }
 
   /// The text of some functions, which compiles by itself.

@@ -115,6 +115,18 @@ private let scalarLibrary = #"""
 
   template <class T> FUNCTION T maximum(T a, T b) { return a > b || a != a ? a : b; }
   template <class T> FUNCTION T minimum(T a, T b) { return a < b || a != a ? a : b; }
+  #if defined(__CUDA_ARCH__)
+  FUNCTION float maximum(float a, float b) {
+    float result;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+  }
+  FUNCTION float minimum(float a, float b) {
+    float result;
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(a), "f"(b));
+    return result;
+  }
+  #endif
 
   struct Sum {
     static __device__ __forceinline__ float of(float a, float b) { return a + b; }
@@ -136,60 +148,29 @@ private let scalarLibrary = #"""
     return __shfl_sync(mask, (int)a, lane) != 0;
   }
 
-  /// The least power of two that is no less than a number.
-  FUNCTION constexpr int power_of_two(int least) {
-    int power = 1;
-    while (power < least) power *= 2;
-    return power;
+  /// One of two values combined with the same one of the lane `by` lanes away: lower lanes keep the first, upper ones the
+  /// second, each gives the other away.
+  template <class How, int by, class T> FUNCTION T halve(unsigned mask, T a, T b) {
+    const bool isUpper = (threadIdx.x & by) != 0;
+    return How::of(isUpper ? b : a, shuffle_xor(mask, isUpper ? a : b, by));
   }
-
-  /// Combines each of `count` values over neighbouring lanes of a warp. As long as there are several, a lane keeps half
-  /// of them and gives the others away, so that in the end it has one: number `lane / (lanes / power_of_two(count))`.
-  template <class How, int lanes, int count, class T> FUNCTION T combine_lanes(unsigned mask, T* a) {
-    static_assert(count <= lanes, "a lane ends with one value");
-    if constexpr (lanes == 1) return a[0];
-    else {
-      constexpr int by = lanes / 2, kept = power_of_two(count) / 2;
-      if constexpr (kept == 0) {
-        a[0] = How::of(a[0], shuffle_xor(mask, a[0], by));
-        return combine_lanes<How, by, 1>(mask, a);
-      } else {
-        const bool isUpper = (threadIdx.x & by) != 0;
-        for (int k = 0; k < kept; k++) {
-          const bool isPair = k + kept < count;
-          const T mine = isPair && isUpper ? a[k + kept] : a[k];
-          a[k] = How::of(mine, shuffle_xor(mask, isPair && !isUpper ? a[k + kept] : a[k], by));
-        }
-        return combine_lanes<How, by, kept>(mask, a);
-      }
-    }
+  /// A value combined with that of the lane `by` lanes away.
+  template <class How, int by, class T> FUNCTION T fold(unsigned mask, T a) {
+    return How::of(a, shuffle_xor(mask, a, by));
   }
-  /// Combines each of `count` values over a team of lanes; all of them get the results.
-  template <class How, int lanes, int count, class T> FUNCTION void combine_team(unsigned mask, T* a) {
-    constexpr int some = count < lanes ? count : lanes, each = lanes / power_of_two(some);
-    const T own = combine_lanes<How, lanes, some>(mask, a);
-    const int first = threadIdx.x % 32 / lanes * lanes;
-    for (int k = 0; k < some; k++) a[k] = some == 1 ? own : shuffle_from(mask, own, first + k * each);
-    if constexpr (count > lanes) combine_team<How, lanes, count - lanes>(mask, a + lanes);
-  }
-  /// Combines each of `count` values over each warp, and leaves them in the slots of the warp.
-  template <class How, int count, class T> FUNCTION void combine_warp(T* a, T* slots) {
-    constexpr int some = count < 32 ? count : 32, each = 32 / power_of_two(some);
-    const T own = combine_lanes<How, 32, some>(0xffffffffu, a);
+  /// Leaves `count` values of a warp, each in the lanes that `halve` left it in, in the slots of the warp.
+  template <int count, int each, class T> FUNCTION void put_slots(T* slots, T own) {
     const int lane = threadIdx.x % 32;
-    if (lane % each == 0 && lane / each < some) slots[threadIdx.x / 32 * some + lane / each] = own;
-    if constexpr (count > 32) combine_warp<How, count - 32>(a + 32, slots + blockDim.x);
+    if (lane % each == 0 && lane / each < count) slots[threadIdx.x / 32 * count + lane / each] = own;
   }
-  /// What stands in the slots of all warps, combined one after the other: each lane does one value, and tells the
-  /// others.
-  template <class How, int threads, int count, class T> FUNCTION void combine_slots(T* a, const T* slots) {
+  /// One of the values in the slots of all warps, combined one after the other: that with the number of the lane.
+  template <class How, int threads, int count, class T> FUNCTION T get_slots(const T* slots) {
     static_assert(threads % 32 == 0, "a block that combines is made of whole warps");
-    constexpr int some = count < 32 ? count : 32;
-    const int lane = threadIdx.x % 32, own = lane < some ? lane : some - 1;
+    const int lane = threadIdx.x % 32, own = lane < count ? lane : count - 1;
     T all = slots[own];
-    for (int warp = 1; warp < threads / 32; warp++) all = How::of(all, slots[warp * some + own]);
-    for (int k = 0; k < some; k++) a[k] = some == 1 ? all : shuffle_from(0xffffffffu, all, k);
-    if constexpr (count > 32) combine_slots<How, threads, count - 32>(a + 32, slots + threads);
+    #pragma unroll 8
+    for (int warp = 1; warp < threads / 32; warp++) all = How::of(all, slots[warp * count + own]);
+    return all;
   }
 
   """#

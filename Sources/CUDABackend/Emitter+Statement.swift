@@ -3,7 +3,8 @@ import IR
 extension StageEmitter {
   mutating func write(_ body: [Statement]) throws(Violation) {
     var section: (rest: Int, section: ThreadMapping.Section)?
-    for (number, statement) in body.enumerated() {
+    var written = 0
+    for (number, statement) in body.enumerated() where number >= written {
       path.append(number)
       if !isInLane && mapping.waits.contains(path) {
         write(mapping.isPartOfWarp ? "__syncwarp(mask);" : "__syncthreads();")
@@ -20,7 +21,9 @@ extension StageEmitter {
         write("if (tile == 0) {")
         indent += 1
       }
-      try write(statement)
+      let products = productRun(in: body, from: number)
+      if products.isEmpty { try write(statement) } else { try write(products) }
+      written = number + max(1, products.count)
       if let combined { writeCombination(of: combined) }
       if isForOneBlock {
         indent -= 1
@@ -61,9 +64,11 @@ extension StageEmitter {
       write("const \(type(variable.type)) \(name(variable)) = \(bare(try expression(value)));")
     case .accumulator(let variable, let reduction):
       reductions[variable] = reduction
+      fresh.insert(variable)
       write("\(type(variable.type)) \(name(variable)) = \(try expression(reduction.identity(variable.type)));")
     case .accumulate(let variable, let reduction, let value):
       let place = isInLane && partial.contains(variable) ? partialName(variable) : name(variable)
+      if place == name(variable) { fresh.remove(variable) }
       write("\(place) = \(try accumulated(value, by: reduction, on: place, variable));")
     case .store(let buffer, let position, let value):
       let isOwn = isInLane || mapping.team == 1 || mapping.places[buffer]?.isOfThread == true
@@ -73,7 +78,7 @@ extension StageEmitter {
     case .conditional(let condition, let body):
       write("if (\(bare(try expression(condition)))) {")
       try writeBlock(body)
-    case .product(let product): try write(product)
+    case .product(let product): try write([product])
     }
   }
 
@@ -115,68 +120,8 @@ extension StageEmitter {
       if let turns = mapping.unrolling[path] { write("#pragma unroll \(turns)") }
       write("for (\(type) \(counter) = \(first); \(counter) < \(extent)\(limit); \(step)) {")
     }
-    if case .vector = loop.kind { isInLane = true }
+    if case .vector = loop.kind { isInLane = true } else { fresh = [] }
     try writeBlock(loop.body)
-    if case .vector = loop.kind { isInLane = false }
-  }
-
-  /// What each thread has in an accumulator that the next statement feeds lane by lane.
-  mutating func writePartial(_ variable: Variable) throws(Violation) {
-    guard let reduction = reductions[variable] else { throw "an accumulator is combined before it is declared" }
-    partial.insert(variable)
-    let identity = try expression(reduction.identity(variable.type))
-    write("\(type(variable.type)) \(partialName(variable)) = \(identity);")
-  }
-
-  /// Makes one of what each thread has in accumulators; those of one kind are combined together.
-  mutating func writeCombination(of variables: [Variable]) {
-    let kinds = Dictionary(grouping: variables) { "\(how($0)) \(type($0.type))" }.values.sorted { $0[0].id < $1[0].id }
-    write("{")
-    indent += 1
-    var slot = 0
-    var groups: [(variables: [Variable], array: String, how: String, slots: String)] = []
-    for variables in kinds {
-      let type = type(variables[0].type), how = how(variables[0])
-      let array = "parts\(groups.count)"
-      write("\(type) \(array)[] = {\(variables.map { partialName($0) }.joined(separator: ", "))};")
-      let start = slot == 0 ? "turn" : "(turn + \(slot))"
-      groups.append((variables, array, how, "(\(type)*)(shared + \(start) * \(mapping.warps * 8))"))
-      slot += variables.count
-    }
-    if mapping.isPartOfWarp {
-      for group in groups {
-        let parameters = "\(group.how), \(mapping.team), \(group.variables.count)"
-        write("combine_team<\(parameters)>(mask, \(group.array));")
-      }
-    } else {
-      for group in groups {
-        write("combine_warp<\(group.how), \(group.variables.count)>(\(group.array), \(group.slots));")
-      }
-      write("__syncthreads();")
-      for group in groups {
-        let parameters = "\(group.how), \(mapping.threads), \(group.variables.count)"
-        write("combine_slots<\(parameters)>(\(group.array), \(group.slots));")
-      }
-      let most = mapping.combinationBytes / (2 * mapping.warps * 8)
-      write("turn = \(most) - turn;")
-    }
-    for group in groups {
-      for (number, variable) in group.variables.enumerated() {
-        write("\(name(variable)) = \(how(variable))::of(\(name(variable)), \(group.array)[\(number)]);")
-      }
-    }
-    indent -= 1
-    write("}")
-    partial.subtract(variables)
-  }
-
-  func how(_ variable: Variable) -> String {
-    switch reductions[variable] {
-    case .sum?, nil: "Sum"
-    case .maximum?: "Maximum"
-    case .minimum?: "Minimum"
-    case .any?: "Any"
-    case .all?: "All"
-    }
+    if case .vector = loop.kind { isInLane = false } else { fresh = [] }
   }
 }

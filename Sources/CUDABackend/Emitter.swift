@@ -71,11 +71,15 @@ struct StageEmitter {
   var isInLane = false
   /// The accumulators that lanes feed at the moment, each thread its own part.
   var partial: Set<Variable> = []
+  /// Accumulators that still are what they began with.
+  var fresh: Set<Variable> = []
   var reductions: [Variable: Reduction] = [:]
   /// What was loaded, and what will be stored, for all lanes of a pack at once: the names of the packs.
   var packedLoads: [ThreadMapping.LanePack.Access: String] = [:]
   var packedStores: [ThreadMapping.LanePack.Access: String] = [:]
   var packCount = 0
+  /// Products that are written down.
+  var productCount = 0
   /// The loop whose positions are written for the first lane of a pack.
   var firstLane: LoopVariable?
   /// The stage's loop, and how far it is from a team's iteration to its next.
@@ -107,7 +111,7 @@ struct StageEmitter {
     let form = CUDAText.Function.Form(
       bounds: "__launch_bounds__(\(mapping.threads), \(mapping.leastResidentBlocks))",
       parameters: parameters.joined(separator: ", "), body: text, sharedBytes: mapping.sharedBytes,
-      isCooperative: isCooperative, products: mapping.tiles.count,
+      isCooperative: isCooperative, products: productCount,
       isOfWarpgroups: mapping.tiles.values.contains { $0.isOfWarpgroups })
     let launch = CUDAText.Launch(
       function: name, grid: loop.variable.extent == 0 ? 0 : mapping.blocks, block: mapping.threads,

@@ -20,6 +20,7 @@ let productLibrary = #"""
     constexpr int turnsAcross = (depth + linesOfLength - 1) / linesOfLength;
     constexpr int turns = turnsAlong > turnsAcross ? turnsAlong : turnsAcross;
     const int own = threadIdx.x;
+    if (own >= (alongDepth ? linesOfDepth * depth : linesOfLength * length)) return;
     const int i = alongDepth ? own / depth : own % length, l = alongDepth ? own % depth : own / length;
     const int nextI = alongDepth ? linesOfDepth : 0, nextL = alongDepth ? 0 : linesOfLength;
     const T* const start = from + i * stride + l * depthStride;

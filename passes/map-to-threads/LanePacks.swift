@@ -38,9 +38,25 @@ struct LaneWidths {
     guard let least = all.map({ kernel.buffers[$0.buffer.index].dtype.size }).min() else { return nil }
     let widths = [8, 4, 2].filter { $0 * least <= 16 && loop.variable.extent.isMultiple(of: $0) }
     return widths.first { width in
-      2 * all.filter { isAligned($0, to: width, along: loop.variable) }.count >= all.count
+      2 * all.filter { comesAtOnce($0, width, along: loop.variable) }.count >= all.count
     } ?? 1
   }
+}
+
+/// Whether `width` neighbouring lanes touch as many neighbouring elements, from a multiple of as many on.
+private func comesAtOnce(_ access: ThreadMapping.LanePack.Access, _ width: Int, along lane: LoopVariable) -> Bool {
+  isEven(access.position, along: lane, width) && isAligned(access, to: width, along: lane)
+}
+
+/// Whether lanes touch neighbouring elements, `width` of them from a multiple of as many on.
+///
+///     x[256 · (j / 32) + j % 32]      up to 32
+private func isEven(_ position: Position, along lane: LoopVariable, _ width: Int) -> Bool {
+  if position.step(along: lane) == 1 { return true }
+  guard lane.extent.isMultiple(of: width) else { return false }
+  let (group, member) = (LoopVariable(-1, below: lane.extent / width), LoopVariable(-2, below: width))
+  let place = position.replacing { $0 == lane ? Position(group) * width + Position(member) : Position($0) }
+  return place.step(along: member) == 1
 }
 
 /// Whether `width` neighbouring elements from the access's first one on start at a multiple of as many.
@@ -72,7 +88,7 @@ struct LaneAccesses {
           let distance = (other.position - position).asConstant ?? 0
           return other.buffer == buffer && abs(distance) < loop.variable.extent
         }
-        if meets || !isEven(position, along: loop.variable) { irregular.insert(buffer) }
+        if meets || !mayComeAtOnce(position, along: loop.variable) { irregular.insert(buffer) }
         stores.append(.init(buffer, at: position))
       case .conditional(_, let body):
         let inner = StageShape(body)
@@ -89,13 +105,13 @@ struct LaneAccesses {
     if case .load(let buffer, _, let position, let condition) = scalar {
       let access = ThreadMapping.LanePack.Access(buffer, at: position)
       if stores.contains(where: { $0.buffer == buffer }) { irregular.insert(buffer) }
-      if condition == nil, isEven(position, along: lane), !loads.contains(access) { loads.append(access) }
+      if condition == nil, mayComeAtOnce(position, along: lane), !loads.contains(access) { loads.append(access) }
     }
     scalar.forEachPart { visit($0, lane) }
   }
 
-  private func isEven(_ position: Position, along lane: LoopVariable) -> Bool {
-    position.step(along: lane) == 1 && own.isDisjoint(with: position.variables)
+  private func mayComeAtOnce(_ position: Position, along lane: LoopVariable) -> Bool {
+    isEven(position, along: lane, 2) && own.isDisjoint(with: position.variables)
   }
 }
 
@@ -110,7 +126,7 @@ func lanePacks(
     if width > 1, !loop.isLimited {
       let touched = loop.regular
       func isPacked(_ access: ThreadMapping.LanePack.Access) -> Bool {
-        guard isAligned(access, to: width, along: loop.variable) else { return false }
+        guard comesAtOnce(access, width, along: loop.variable) else { return false }
         return mapping.places[access.buffer]?.isOfThread != true
       }
       pack.loads = touched.loads.filter(isPacked)

@@ -6,8 +6,10 @@ struct StageShape {
   private(set) var products: [(path: ThreadMapping.Path, product: Product)] = []
   private(set) var used: Set<BufferID> = []
   private(set) var stored: Set<BufferID> = []
-  /// Buffers that lanes of vector loops, or products, store to, or read each at a place of its own.
-  private(set) var dealtToLanes: Set<BufferID> = []
+  /// Buffers that lanes of vector loops, or products, store to.
+  private(set) var storedByLanes: Set<BufferID> = []
+  /// Those that lanes read each at a place of its own, and those that scalar code reads.
+  private var readByLanes: Set<BufferID> = [], readByScalars: Set<BufferID> = []
 
   init(_ body: [Statement]) { visit(body, at: [], along: nil) }
 
@@ -15,7 +17,11 @@ struct StageShape {
   func locals(of kernel: Kernel) -> [(id: BufferID, bytes: Int, isOfLanes: Bool)] {
     kernel.buffers.indices.map { BufferID($0) }
       .filter { kernel.buffers[$0.index].role == .local && used.contains($0) }
-      .map { ($0, kernel.buffers[$0.index].bytes, dealtToLanes.contains($0)) }
+      .map { id in
+        // What scalar code puts down for the lanes to read stands once for all of them.
+        let isPutDown = readByLanes.contains(id) && !readByScalars.contains(id)
+        return (id, kernel.buffers[id.index].bytes, storedByLanes.contains(id) || isPutDown)
+      }
   }
 
   private mutating func visit(_ body: [Statement], at path: ThreadMapping.Path, along lane: LoopVariable?) {
@@ -27,7 +33,7 @@ struct StageShape {
       case .store(let buffer, _, let scalar):
         used.insert(buffer)
         stored.insert(buffer)
-        if lane != nil { dealtToLanes.insert(buffer) }
+        if lane != nil { storedByLanes.insert(buffer) }
         visit(scalar, along: lane)
       case .loop(let loop):
         if case .vector = loop.kind {
@@ -44,7 +50,7 @@ struct StageShape {
         stored.insert(product.c.buffer)
         used.formUnion([product.a.buffer, product.b.buffer, product.c.buffer])
         // The threads of a block share the operands and the result of a product.
-        dealtToLanes.formUnion([product.a.buffer, product.b.buffer, product.c.buffer])
+        storedByLanes.formUnion([product.a.buffer, product.b.buffer, product.c.buffer])
       }
     }
   }
@@ -52,7 +58,8 @@ struct StageShape {
   private mutating func visit(_ scalar: Scalar, along lane: LoopVariable?) {
     if case .load(let buffer, _, let position, _) = scalar {
       used.insert(buffer)
-      if let lane, position.depends(on: lane) { dealtToLanes.insert(buffer) }
+      if lane == nil { readByScalars.insert(buffer) }
+      if let lane, position.depends(on: lane) { readByLanes.insert(buffer) }
     }
     scalar.forEachPart { visit($0, along: lane) }
   }

@@ -100,8 +100,11 @@ private struct WaitSearch {
         run(serial: loop, at: path, inside: loops)
       }
     case .product(let product):
-      let reads = [product.a, product.b].map { touched($0, isStore: false) }
-      touch(reads + [touched(product.c, isStore: true)], at: path)
+      touch([product.a, product.b].map { touched($0, isStore: false) }, at: path)
+      // The threads meet when the last piece of the operands has been read; then the result is stored.
+      let isSure = product.rowLimit == nil && product.depthLimit == nil && product.k > 0 && mapping.divided == nil
+      if isSure { pending = [] }
+      touch([touched(product.c, isStore: true)], at: path)
     }
     // A block that combines accumulators waits on the way.
     if mapping.combinations[path] != nil && !mapping.isPartOfWarp { pending = [] }

@@ -117,7 +117,7 @@ public struct AdamW: Hashable, Sendable {
     let rate = parameter.isTable ? factors.tableRate : factors.rate
     let first = state.moments[0] * beta1 + gradient * (1 - beta1)
     let second = state.moments[1] * beta2 + gradient.squared() * (1 - beta2)
-    let direction = (first / factors.first) / ((second / factors.second).squareRoot() + eps)
+    let direction = (first * factors.first) / ((second * factors.second).squareRoot() + eps)
     let decays = decay != 0 && (parameter.decays || decaysAll)
     let kept = decays ? value * (1 - rate * decay) : value
     return State(value: kept - rate * direction, moments: [first, second])
@@ -150,7 +150,7 @@ public struct AdamW: Hashable, Sendable {
   /// The numbers of one step that all parameters share.
   private struct Factors {
     let rate, tableRate: Tensor
-    /// 1 − β₁ᵗ and 1 − β₂ᵗ.
+    /// 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ), so that there is one division for all elements.
     let first, second: Tensor
 
     init(_ options: AdamW, step: Tensor) {
@@ -161,11 +161,11 @@ public struct AdamW: Hashable, Sendable {
       second = Factors.correction(options.beta2, done + 1)
     }
 
-    /// 1 − βᵗ = −tanh(x/2)·(eˣ + 1) with x = t·ln β, which does not cancel where βᵗ is near 1.
+    /// 1 / (1 − βᵗ), where 1 − βᵗ = −tanh(x/2)·(eˣ + 1) with x = t·ln β, which does not cancel where βᵗ is near 1.
     private static func correction(_ beta: Double, _ t: Tensor) -> Tensor {
       guard beta > 0 else { return t.constant(1) }
       let x = t * naturalLogarithm(beta)
-      return -((x * 0.5).tanh() * (x.exp() + 1))
+      return -1 / ((x * 0.5).tanh() * (x.exp() + 1))
     }
   }
 }

@@ -73,8 +73,8 @@ public struct ThreadMapping: Hashable, Sendable {
     public var threads: Int { team * teamsPerBlock }
     public var residentThreads: Int { residentBlocks * threads }
     /// Blocks that a multiprocessor must have room for: a thread gets no more registers than they leave. Tiles of products
-    /// take what they need.
-    public var leastResidentBlocks: Int { tiles.isEmpty ? residentBlocks : 1 }
+    /// take what they need, and so does what needs few.
+    public var leastResidentBlocks: Int { tiles.isEmpty && registers > 48 ? residentBlocks : 1 }
     /// Whether a team needs no more than its warp to wait and to combine; else it is the block.
     public var isPartOfWarp: Bool { team <= 32 && team & (team - 1) == 0 }
     /// Bytes at the start of shared memory through which a block of several warps combines accumulators: two areas

@@ -23,12 +23,16 @@ extern "C" __global__ void __launch_bounds__(96, 1) conditional_vector_0(const f
         v1_part = v1_part + b2_x[i0 * 90 + i1];
       }
       {
-        float parts0[] = {v1_part};
-        combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 24));
+        v1_part = fold<Sum, 16>(0xffffffffu, v1_part);
+        v1_part = fold<Sum, 8>(0xffffffffu, v1_part);
+        v1_part = fold<Sum, 4>(0xffffffffu, v1_part);
+        v1_part = fold<Sum, 2>(0xffffffffu, v1_part);
+        v1_part = fold<Sum, 1>(0xffffffffu, v1_part);
+        put_slots<1, 32>((float*)(shared + turn * 24), v1_part);
         __syncthreads();
-        combine_slots<Sum, 96, 1>(parts0, (float*)(shared + turn * 24));
+        const float all0 = get_slots<Sum, 96, 1>((float*)(shared + turn * 24));
+        v1 = all0;
         turn = 1 - turn;
-        v1 = Sum::of(v1, parts0[0]);
       }
       b1_t[0] = v1;
       if (lane < 90) {

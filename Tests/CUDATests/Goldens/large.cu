@@ -27,12 +27,16 @@ extern "C" __global__ void __launch_bounds__(1024, 1) large_0(const float* __res
       }
     }
     {
-      float parts0[] = {v0_part};
-      combine_warp<Maximum, 1>(parts0, (float*)(shared + turn * 256));
+      v0_part = fold<Maximum, 16>(0xffffffffu, v0_part);
+      v0_part = fold<Maximum, 8>(0xffffffffu, v0_part);
+      v0_part = fold<Maximum, 4>(0xffffffffu, v0_part);
+      v0_part = fold<Maximum, 2>(0xffffffffu, v0_part);
+      v0_part = fold<Maximum, 1>(0xffffffffu, v0_part);
+      put_slots<1, 32>((float*)(shared + turn * 256), v0_part);
       __syncthreads();
-      combine_slots<Maximum, 1024, 1>(parts0, (float*)(shared + turn * 256));
+      const float all0 = get_slots<Maximum, 1024, 1>((float*)(shared + turn * 256));
+      v0 = all0;
       turn = 1 - turn;
-      v0 = Maximum::of(v0, parts0[0]);
     }
     if (lane == 0) b2_y[i0] = v0;
   }

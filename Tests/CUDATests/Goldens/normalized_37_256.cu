@@ -14,12 +14,16 @@ extern "C" __global__ void __launch_bounds__(256, 1) normalized_37_256_0(const f
       v0_part = v0_part + b1_x[i0 * 256 + i1];
     }
     {
-      float parts0[] = {v0_part};
-      combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 64));
+      v0_part = fold<Sum, 16>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 8>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 4>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 2>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 1>(0xffffffffu, v0_part);
+      put_slots<1, 32>((float*)(shared + turn * 64), v0_part);
       __syncthreads();
-      combine_slots<Sum, 256, 1>(parts0, (float*)(shared + turn * 64));
+      const float all0 = get_slots<Sum, 256, 1>((float*)(shared + turn * 64));
+      v0 = all0;
       turn = 1 - turn;
-      v0 = Sum::of(v0, parts0[0]);
     }
     const float v1 = v0 / 256.0f;
     float v2 = 0.0f;
@@ -32,12 +36,16 @@ extern "C" __global__ void __launch_bounds__(256, 1) normalized_37_256_0(const f
       v2_part = fmaf(v3, v3, v2_part);
     }
     {
-      float parts0[] = {v2_part};
-      combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 64));
+      v2_part = fold<Sum, 16>(0xffffffffu, v2_part);
+      v2_part = fold<Sum, 8>(0xffffffffu, v2_part);
+      v2_part = fold<Sum, 4>(0xffffffffu, v2_part);
+      v2_part = fold<Sum, 2>(0xffffffffu, v2_part);
+      v2_part = fold<Sum, 1>(0xffffffffu, v2_part);
+      put_slots<1, 32>((float*)(shared + turn * 64), v2_part);
       __syncthreads();
-      combine_slots<Sum, 256, 1>(parts0, (float*)(shared + turn * 64));
+      const float all0 = get_slots<Sum, 256, 1>((float*)(shared + turn * 64));
+      v2 = all0;
       turn = 1 - turn;
-      v2 = Sum::of(v2, parts0[0]);
     }
     const float v4 = 1.0f / sqrtf(((v2 / 256.0f) + 0.001f));
     #pragma unroll

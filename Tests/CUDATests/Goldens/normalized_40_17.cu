@@ -13,9 +13,13 @@ extern "C" __global__ void __launch_bounds__(128, 1) normalized_40_17_0(const fl
       v0_part = v0_part + b1_x[i0 * 17 + i1];
     }
     {
-      float parts0[] = {v0_part};
-      combine_team<Sum, 32, 1>(mask, parts0);
-      v0 = Sum::of(v0, parts0[0]);
+      v0_part = fold<Sum, 16>(mask, v0_part);
+      v0_part = fold<Sum, 8>(mask, v0_part);
+      v0_part = fold<Sum, 4>(mask, v0_part);
+      v0_part = fold<Sum, 2>(mask, v0_part);
+      v0_part = fold<Sum, 1>(mask, v0_part);
+      const int first = threadIdx.x % 32 / 32 * 32;
+      v0 = v0_part;
     }
     const float v1 = v0 / 17.0f;
     float v2 = 0.0f;
@@ -29,9 +33,13 @@ extern "C" __global__ void __launch_bounds__(128, 1) normalized_40_17_0(const fl
       v2_part = fmaf(v3, v3, v2_part);
     }
     {
-      float parts0[] = {v2_part};
-      combine_team<Sum, 32, 1>(mask, parts0);
-      v2 = Sum::of(v2, parts0[0]);
+      v2_part = fold<Sum, 16>(mask, v2_part);
+      v2_part = fold<Sum, 8>(mask, v2_part);
+      v2_part = fold<Sum, 4>(mask, v2_part);
+      v2_part = fold<Sum, 2>(mask, v2_part);
+      v2_part = fold<Sum, 1>(mask, v2_part);
+      const int first = threadIdx.x % 32 / 32 * 32;
+      v2 = v2_part;
     }
     const float v4 = 1.0f / sqrtf(((v2 / 17.0f) + 0.001f));
     #pragma unroll

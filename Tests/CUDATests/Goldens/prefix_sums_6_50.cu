@@ -24,9 +24,13 @@ extern "C" __global__ void __launch_bounds__(128, 1) prefix_sums_6_50_0(const fl
         }
       }
       {
-        float parts0[] = {v1_part};
-        combine_team<Sum, 32, 1>(mask, parts0);
-        v1 = Sum::of(v1, parts0[0]);
+        v1_part = fold<Sum, 16>(mask, v1_part);
+        v1_part = fold<Sum, 8>(mask, v1_part);
+        v1_part = fold<Sum, 4>(mask, v1_part);
+        v1_part = fold<Sum, 2>(mask, v1_part);
+        v1_part = fold<Sum, 1>(mask, v1_part);
+        const int first = threadIdx.x % 32 / 32 * 32;
+        v1 = Sum::of(v1, v1_part);
       }
       if (lane == 0) b2_y[i0 * 3 + i2] = v1;
     }

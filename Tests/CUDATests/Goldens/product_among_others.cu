@@ -30,12 +30,16 @@ extern "C" __global__ void __launch_bounds__(64, 1) product_among_others_0(const
       }
     }
     {
-      float parts0[] = {v0_part};
-      combine_warp<Sum, 1>(parts0, (float*)(shared + turn * 16));
+      v0_part = fold<Sum, 16>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 8>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 4>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 2>(0xffffffffu, v0_part);
+      v0_part = fold<Sum, 1>(0xffffffffu, v0_part);
+      put_slots<1, 32>((float*)(shared + turn * 16), v0_part);
       __syncthreads();
-      combine_slots<Sum, 64, 1>(parts0, (float*)(shared + turn * 16));
+      const float all0 = get_slots<Sum, 64, 1>((float*)(shared + turn * 16));
+      v0 = all0;
       turn = 1 - turn;
-      v0 = Sum::of(v0, parts0[0]);
     }
     if (lane == 0) b3_y[i0 * 2] = v0;
     for (int tile = 0; tile < 1; tile++)
