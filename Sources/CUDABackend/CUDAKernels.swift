@@ -47,6 +47,8 @@ public final class CUDAKernels: @unchecked Sendable {
         try product.run({ places[$0] }, workspace: scratch, on: stream)
       } else if let function = functions[launch.function] {
         try function.launch(grid: launch.grid, block: launch.block, launch.arguments.map { places[$0] }, on: stream)
+      } else {
+        throw Diagnostic("kernel '\(kernels[number].name)' has no machine code of '\(launch.function)'")
       }
     }
   }

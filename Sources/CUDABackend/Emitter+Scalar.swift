@@ -101,7 +101,7 @@ extension StageEmitter {
     case .tanh: return "tanhf(\(a))"
     case .sigmoid: return "sigmoid(\(a))"
     case .erf: return "erff(\(a))"
-    case .reciprocalSquareRoot: return "(1.0f / sqrtf(\(a)))"
+    case .reciprocalSquareRoot: return "rsqrtf(\(a))"
     }
   }
 

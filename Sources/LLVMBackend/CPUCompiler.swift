@@ -32,7 +32,7 @@ public final class CPUCompiler: Sendable {
   private let state = Mutex(State())
 
   /// Raised whenever the emitter writes other code for a kernel than before: objects made by others are not used.
-  public static let emitterVersion = 3
+  public static let emitterVersion = 4
 
   /// A compiler that works on `threads` threads; `nil` for `cacheDirectory` keeps nothing on disk. Code for another
   /// target than this machine can be shown, and run if the machine has all that the target has.

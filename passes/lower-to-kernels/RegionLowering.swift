@@ -89,6 +89,8 @@ final class RegionLowering: ElementSource {
 
   /// The expression of one element (or plane) of a value for the current row.
   func element(_ value: Value, _ element: Int) -> Scalar {
+    // Whatever it is, nobody will use it.
+    if refusal != nil { return .float(0) }
     if let vector = shortVector(value) { return load(kept(vector.node), .f32, Position(element), nil) }
     let key = Key(value: value.index, element: element)
     if let known = elements[key] { return known }
@@ -103,7 +105,7 @@ final class RegionLowering: ElementSource {
       formula(self, Position.position(of: offset, in: type.shape))
     }
     let result = name(expression)
-    // What was refused may be asked for in another way.
+    // What was refused here may be asked for in another way.
     if refusal == nil { elements[key] = result }
     return result
   }
@@ -191,6 +193,7 @@ final class RegionLowering: ElementSource {
 
   func operand(_ number: Int, at position: [Position], where condition: Scalar?) -> Scalar {
     guard let frame = frames.last else { preconditionFailure("formulas are asked within a frame") }
+    if refusal != nil { return .float(0) }
     let value = frame.operation.operands[number]
     let type = function.type(of: value)
     let condition = condition.map(folded)
@@ -285,6 +288,7 @@ final class RegionLowering: ElementSource {
   }
 
   private func unrolled(_ extents: [Int], _ body: ([Position]) -> Scalar) -> [Scalar] {
+    if refusal != nil { return [.float(0)] }
     let count = extents.reduce(1, *)
     guard count <= (frames.last?.short == nil ? 1024 : 16) else { return [refuse("a reduction over \(count) elements of a row would be unrolled")] }
     return Positions(of: extents).map { body($0.map { Position($0) }) }

@@ -45,18 +45,7 @@ struct LaneWidths {
 
 /// Whether `width` neighbouring lanes touch as many neighbouring elements, from a multiple of as many on.
 private func comesAtOnce(_ access: ThreadMapping.LanePack.Access, _ width: Int, along lane: LoopVariable) -> Bool {
-  isEven(access.position, along: lane, width) && isAligned(access, to: width, along: lane)
-}
-
-/// Whether lanes touch neighbouring elements, `width` of them from a multiple of as many on.
-///
-///     x[256 · (j / 32) + j % 32]      up to 32
-private func isEven(_ position: Position, along lane: LoopVariable, _ width: Int) -> Bool {
-  if position.step(along: lane) == 1 { return true }
-  guard lane.extent.isMultiple(of: width) else { return false }
-  let (group, member) = (LoopVariable(-1, below: lane.extent / width), LoopVariable(-2, below: width))
-  let place = position.replacing { $0 == lane ? Position(group) * width + Position(member) : Position($0) }
-  return place.step(along: member) == 1
+  access.position.isContiguous(along: lane, by: width) && isAligned(access, to: width, along: lane)
 }
 
 /// Whether `width` neighbouring elements from the access's first one on start at a multiple of as many.
@@ -111,7 +100,7 @@ struct LaneAccesses {
   }
 
   private func mayComeAtOnce(_ position: Position, along lane: LoopVariable) -> Bool {
-    isEven(position, along: lane, 2) && own.isDisjoint(with: position.variables)
+    position.isContiguous(along: lane, by: 2) && own.isDisjoint(with: position.variables)
   }
 }
 

@@ -10,7 +10,7 @@ func unrolling(in body: [Statement], at path: ThreadMapping.Path, as stage: Thre
     switch statement {
     case .loop(let loop):
       found[here] = turns(of: loop, at: here, as: stage)
-      if loop.kind == .serial { found.merge(unrolling(in: loop.body, at: here, as: stage)) { own, _ in own } }
+      found.merge(unrolling(in: loop.body, at: here, as: stage)) { own, _ in own }
     case .conditional(_, let inner): found.merge(unrolling(in: inner, at: here, as: stage)) { own, _ in own }
     case .define, .accumulator, .accumulate, .store, .product: break
     }

@@ -22,6 +22,7 @@ private let executionModel = #"""
   #define __shared__
   #define __forceinline__ inline
   #define __noinline__
+  static inline float rsqrtf(float a) { return 1.0f / sqrtf(a); }
   #define __launch_bounds__(...)
   #define __align__(bytes) __attribute__((aligned(bytes)))
 

@@ -173,6 +173,17 @@ public struct Position: Hashable, Sendable {
     return step
   }
 
+  /// Whether `width` neighbouring turns of a loop, from a multiple of as many on, are at neighbouring places.
+  ///
+  ///     256 · (j / 32) + j % 32      up to 32
+  public func isContiguous(along loop: LoopVariable, by width: Int) -> Bool {
+    if let step = step(along: loop) { return step == 1 }
+    guard loop.extent.isMultiple(of: width) else { return false }
+    let (part, member) = (LoopVariable(-1, below: loop.extent / width), LoopVariable(-2, below: width))
+    let place = replacing { $0 == loop ? Position(part) * width + Position(member) : Position($0) }
+    return place.step(along: member) == 1
+  }
+
   /// Whether it is a multiple of a number whatever the loops are at.
   public func isMultiple(of number: Int) -> Bool {
     constant.isMultiple(of: number) && terms.allSatisfy { $0.coefficient.isMultiple(of: number) }

@@ -16,7 +16,9 @@ extension StageEmitter {
       } else {
         raw = .uniform(loadOne(id, position, allowed))
       }
-    case .affine(let step) where step == 1: raw = loadVectors(id, position, allowed)
+    case .affine(let step) where step == 1:
+      raw = loadVectors(id, allowed) { self.place(id, position, step: 1, copy: $0) }
+    case .piecewise: raw = loadVectors(id, allowed) { self.piece(id, position, copy: $0) }
     case .affine, .irregular: raw = gather(id, position, allowed)
     }
     return map(raw) { self.widen($0[0], from: dtype) }
@@ -61,12 +63,17 @@ extension StageEmitter {
     return ahead == 0 ? first : code.offset(first, element, by: code.integer(Int64(ahead)))
   }
 
-  private func loadVectors(_ id: BufferID, _ position: Position, _ allowed: Lanes?) -> Lanes {
+  /// The place of the first lane of a copy, for a position whose lanes are side by side.
+  private func piece(_ id: BufferID, _ position: Position, copy: Int) -> LLVMValueRef {
+    code.offset(base(id), memoryType(kernel.buffers[id.index].dtype), by: first(of: position, copy: copy))
+  }
+
+  private func loadVectors(_ id: BufferID, _ allowed: Lanes?, from place: (_ copy: Int) -> LLVMValueRef) -> Lanes {
     guard let vector else { preconditionFailure("lanes exist inside a vector loop") }
     let dtype = kernel.buffers[id.index].dtype
     let type = code.vector(memoryType(dtype), vector.width)
     return .varying((0..<vector.copies).map { copy in
-      let place = place(id, position, step: 1, copy: copy)
+      let place = place(copy)
       guard let mask = mask(copy, allowed) else { return code.load(type, place, align: dtype.size) }
       let typed = code.bitcast(place, to: code.pointer(to: type))
       let arguments = [typed, code.integer(Int64(dtype.size), code.i32), mask, code.zero(type)]
@@ -130,6 +137,11 @@ extension StageEmitter {
     switch motion(of: position) {
     case .uniform: throw unsupported("stores all lanes of a vector loop to one place of '\(kernel.buffers[id.index].name)'")
     case .affine(let constant): step = constant
+    case .piecewise:
+      for copy in 0..<vector.copies {
+        storeVector(vectors[copy], piece(id, position, copy: copy), vector.mask[copy], size: dtype.size)
+      }
+      return
     case .irregular: step = nil
     }
     for copy in 0..<vector.copies {

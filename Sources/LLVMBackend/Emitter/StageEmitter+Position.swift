@@ -7,6 +7,8 @@ extension StageEmitter {
   enum Motion {
     case uniform
     case affine(step: Int)
+    /// The lanes of a vector are side by side, wherever the next vector's are.
+    case piecewise
     case irregular
   }
 
@@ -17,7 +19,9 @@ extension StageEmitter {
       return values[variable] == nil && accumulators[variable]?.isVector == true
     }
     if readsVarying { return .irregular }
-    guard let step = position.step(along: vector.loop) else { return .irregular }
+    guard let step = position.step(along: vector.loop) else {
+      return position.isContiguous(along: vector.loop, by: vector.width) ? .piecewise : .irregular
+    }
     return step == 0 ? .uniform : .affine(step: step)
   }
 
@@ -42,6 +46,15 @@ extension StageEmitter {
     }
     guard let sum else { return code.integer(Int64(position.constant)) }
     return position.constant == 0 ? sum : code.add(sum, code.integer(Int64(position.constant)))
+  }
+
+  /// The value of a position, i64, at the first lane of a copy.
+  func first(of position: Position, copy: Int) -> LLVMValueRef {
+    guard let vector else { return uniform(position) }
+    let lane = LoopVariable(-1, below: vector.loop.extent)
+    loops[lane] = code.add(vector.index, code.integer(Int64(copy * vector.width)))
+    defer { loops[lane] = nil }
+    return uniform(position.replacing { $0 == vector.loop ? Position(lane) : Position($0) })
   }
 
   private func uniform(_ atom: Position.Atom) -> LLVMValueRef {

@@ -35,7 +35,7 @@ extension StageEmitter {
   func emit(_ position: Position) -> Lanes {
     switch motion(of: position) {
     case .uniform: return .uniform(uniform(position))
-    case .affine, .irregular:
+    case .affine, .piecewise, .irregular:
       guard let vector else { preconditionFailure("a position varies only inside a vector loop") }
       return .varying((0..<vector.copies).map { copy in
         let lanes = lanes(of: position, copy: copy)

@@ -80,6 +80,8 @@ public struct Attention: TensorOp {
     // Of each row: the largest score so far, the sum of its weights, and what both are scaled by.
     let row = (top: tiles.local("top", .f32, 1), total: tiles.local("total", .f32, 1))
     let (best, factor) = (tiles.local("best", .f32, 1), tiles.local("factor", .f32, 1))
+    // The sum once more, for whoever writes an element of the row. The lanes' own stays in their registers.
+    let divisor = tiles.local("divisor", .f32, 1)
 
     tiles.eachQueryTile { place in
       let start = k.lanes(below: down) { [.store(row.top, $0, .float(-.infinity)), .store(row.total, $0, .float(0))] }
@@ -116,16 +118,17 @@ public struct Attention: TensorOp {
           into: .init(mixed, at: Position(0), rowStride: 1, columnStride: pitch), accumulates: true)
         return [.product(score), begin, find, grow, weigh, scaleDown, .product(mix)]
       }
+      let finish = k.lanes(below: down) { [.store(divisor, $0, k.load(row.total, $0))] }
       let write = k.lanes(below: down * shape.valueWidth) { element in
         let (at, column) = (element / shape.valueWidth, element % shape.valueWidth)
-        let value = k.load(mixed, column * pitch + at) / k.load(row.total, at)
+        let value = k.load(mixed, column * pitch + at) / k.load(divisor, at)
         return tiles.ifOwn(query: at, place, [.store(y, tiles.row(place, at) * shape.valueWidth + column, value)])
       }
       let writeSums = k.lanes(below: down) { at in
         let sum = k.load(row.top, at) + .unary(.logarithm, k.load(row.total, at))
         return tiles.ifOwn(query: at, place, [.store(l, tiles.row(place, at), sum)])
       }
-      return [start, clear] + pass + [write, writeSums]
+      return [start, clear] + pass + [finish, write, writeSums]
     }
     return k.kernel(name)
   }

@@ -120,11 +120,14 @@ public struct AtomicFile: ~Copyable {
   }
 
   /// Puts the file in its place; when this returns it is on the disk.
-  public consuming func commit() throws(Diagnostic) {
+  ///
+  /// - Parameter waitsForDisk: `false` for what can be made again: after a power failure it may be lost, or damaged.
+  public consuming func commit(waitingForDisk waitsForDisk: Bool = true) throws(Diagnostic) {
     try flush()
     guard let temporary else { return }
-    guard fsync(descriptor) == 0 else { throw Diagnostic("\(path): cannot be written: \(systemError())") }
+    guard !waitsForDisk || fsync(descriptor) == 0 else { throw Diagnostic("\(path): cannot be written: \(systemError())") }
     guard rename(temporary, target) == 0 else { throw Diagnostic("\(path): cannot be replaced: \(systemError())") }
+    guard waitsForDisk else { return }
     let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "."
     let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     if directory >= 0 {

@@ -1,11 +1,11 @@
 import CRuntime
 import Foundation
+import IR
 
 /// Compiled code on disk, by the digest of what they were made from.
 ///
-/// A file is written under a name of its own and then renamed, so that other processes see all of it or nothing; its header
-/// tells what it is, how long and what it adds up to, so that a damaged file is only a missing one. So nobody waits for the
-/// disk.
+/// Other processes see all of a file or nothing; its header tells what it is, how long and what it adds up to, so that a damaged
+/// file is only a missing one. So nobody waits for the disk.
 public struct ObjectCache: Sendable {
   private let directory: URL
 
@@ -30,11 +30,13 @@ public struct ObjectCache: Sendable {
 
   /// Keeps an object; where the disk is full or read-only it is simply not kept.
   public func keep(_ object: [UInt8], _ key: String) {
-    let bytes = Self.magic + Digest.sha256(Array(key.utf8) + object) + object
-    let unfinished = directory.appendingPathComponent(UUID().uuidString).path
-    guard let stream = fopen(unfinished, "wb") else { return }
-    let count = bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, stream) }
-    if fclose(stream) != 0 || count < bytes.count || rename(unfinished, file(key).path) != 0 { unlink(unfinished) }
+    do throws(Diagnostic) {
+      var written = try AtomicFile(file(key).path)
+      try written.write(Self.magic + Digest.sha256(Array(key.utf8) + object) + object)
+      try written.commit(waitingForDisk: false)
+    } catch {
+      // It will be made again.
+    }
   }
 }
 

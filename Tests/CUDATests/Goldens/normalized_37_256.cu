@@ -47,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) normalized_37_256_0(const f
       v2 = all0;
       turn = 1 - turn;
     }
-    const float v4 = 1.0f / sqrtf(((v2 / 256.0f) + 0.001f));
+    const float v4 = rsqrtf(((v2 / 256.0f) + 0.001f));
     #pragma unroll
     for (int turn_i1 = 0; turn_i1 < 1; turn_i1++) {
       const int i1 = lane + turn_i1 * 256;

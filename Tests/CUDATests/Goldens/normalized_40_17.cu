@@ -41,7 +41,7 @@ extern "C" __global__ void __launch_bounds__(128, 1) normalized_40_17_0(const fl
       const int first = threadIdx.x % 32 / 32 * 32;
       v2 = v2_part;
     }
-    const float v4 = 1.0f / sqrtf(((v2 / 17.0f) + 0.001f));
+    const float v4 = rsqrtf(((v2 / 17.0f) + 0.001f));
     #pragma unroll
     for (int turn_i1 = 0; turn_i1 < 1; turn_i1++) {
       const int i1 = lane + turn_i1 * 32;
