@@ -25,9 +25,8 @@ public struct CUDACompiler: Sendable {
   private let cache: ObjectCache?
   private let threads: Int
 
-  /// Pieces for each thread, so that none has much to do when the others are done; but NVRTC takes 30 ms to start one, and
-  /// some 5 ms a kilobyte.
-  private static let piecesOfThread = 3, leastWork = 16 << 10
+  /// The work that is worth a piece: NVRTC takes 30 ms to start one, and some 5 ms a kilobyte.
+  private static let leastWork = 16 << 10
 
   /// Throws where there is no NVRTC. Keeps code in `cacheDirectory`, if there is one.
   public init(
@@ -46,7 +45,7 @@ public struct CUDACompiler: Sendable {
 
   /// The code of all functions; each is in one piece.
   public func compile(_ program: CUDAProgram) throws(Diagnostic) -> [Piece] {
-    let pieces = program.pieces(atMost: threads * Self.piecesOfThread, of: Self.leastWork)
+    let pieces = program.pieces(for: threads, of: Self.leastWork)
     let pool = ThreadPool(threads: min(pieces.count, threads))
     return try pool.map(pieces) { (piece) throws(Diagnostic) in try compile(piece, of: program) }
   }

@@ -32,7 +32,7 @@ public struct CUDAText: Hashable, Sendable {
     }
 
     /// What compiling it takes, about: bytes of text, and what a function and a product are worth of them.
-    var work: Int { form.body.utf8.count + 2 << 10 + form.products * 8 << 10 }
+    var work: Int { form.body.utf8.count + 2 << 10 + form.products * 12 << 10 }
   }
 
   /// The start of one stage.
@@ -133,19 +133,23 @@ public struct CUDAProgram: Hashable, Sendable {
   /// The whole text.
   public var text: String { text(of: Array(functions.indices)) }
 
-  /// The functions in pieces that are compiled each by itself and take about as long, the longest first: at most `count` of
-  /// them, and no more than make `least` work each. What takes longest is a piece of its own, if need be.
-  func pieces(atMost count: Int, of least: Int) -> [[Int]] {
-    let total = functions.reduce(0) { $0 + $1.work }
-    var pieces = [(functions: [Int], work: Int)](repeating: ([], 0), count: max(1, min(count, total / least)))
-    let longestFirst = functions.indices.sorted { (functions[$1].work, $0) < (functions[$0].work, $1) }
-    for number in longestFirst {
-      let place = pieces.indices.min { pieces[$0].work < pieces[$1].work } ?? 0
-      pieces[place].functions.append(number)
-      pieces[place].work += functions[number].work
+  /// The functions in pieces that are compiled each by itself, those that take longest first: each piece is a part of what is
+  /// left for all threads, so that the last ones are small and no thread has much to do when the others are done.
+  ///
+  /// - Parameter least: the work that is worth a piece.
+  func pieces(for threads: Int, of least: Int) -> [[Int]] {
+    var left = functions.reduce(0) { $0 + $1.work }
+    var pieces: [[Int]] = []
+    var (piece, work, wanted) = ([Int](), 0, max(left / (2 * threads), least))
+    for number in functions.indices.sorted(by: { (functions[$1].work, $0) < (functions[$0].work, $1) }) {
+      piece.append(number)
+      work += functions[number].work
+      guard work >= wanted else { continue }
+      pieces.append(piece.sorted())
+      left -= work
+      (piece, work, wanted) = ([], 0, max(left / (2 * threads), least))
     }
-    return pieces.filter { !$0.functions.isEmpty }.sorted { ($1.work, $0.functions[0]) < ($0.work, $1.functions[0]) }
-      .map { $0.functions.sorted() }
+    return piece.isEmpty ? pieces : pieces + [piece.sorted()]
   }
 
   /// The text of some functions, which compiles by itself.

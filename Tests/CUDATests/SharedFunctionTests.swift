@@ -1,4 +1,4 @@
-import CUDABackend
+@testable import CUDABackend
 import IR
 import Passes
 import TestSupport
@@ -58,6 +58,25 @@ import Testing
     #expect(both.kernels[1] == both.kernels[0])
     let other = try Self.program([sample, .reversed(9, 4)])
     #expect(other.functions.count == one.functions.count + 1)
+  }
+
+  @Test("every function is compiled once, the longest first, in pieces that get shorter", arguments: [1, 2, 16])
+  func pieces(threads: Int) throws {
+    let program = try Self.program(Self.kinds + [.reversed(9, 4), .insertion, .large, .nested])
+    let work = program.functions.map(\.work)
+    let least = (work.max() ?? 0) / 2
+    let pieces = program.pieces(for: threads, of: least)
+    #expect(pieces.flatMap { $0 }.sorted() == Array(program.functions.indices))
+    #expect(pieces.count > 1)
+    var left = work.reduce(0, +)
+    for piece in pieces {
+      let sizes = piece.map { work[$0] }, wanted = max(left / (2 * threads), least)
+      // No longer than it takes to have enough, and not shorter unless nothing is left.
+      #expect(sizes.reduce(0, +) - (sizes.min() ?? 0) < wanted)
+      left -= sizes.reduce(0, +)
+      #expect(sizes.reduce(0, +) >= wanted || left == 0)
+    }
+    #expect(program.pieces(for: threads, of: .max).count == 1)
   }
 
   @Test("a kernel that shares functions computes what it did")

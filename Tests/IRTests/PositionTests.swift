@@ -117,6 +117,27 @@ struct Meaning {
     }
   }
 
+  @Test("what is contiguous by a width is so in each of its parts")
+  func contiguity() {
+    var generator = Seeded(5)
+    var found = 0
+    for _ in 0..<4000 {
+      let loops = [LoopVariable(0, below: 8), LoopVariable(1, below: 4)]
+      let meaning = Meaning.random(loops, depth: 4, &generator)
+      for width in [2, 4] where meaning.position.isContiguous(along: loops[0], by: width) {
+        found += 1
+        for at in Positions(of: [8, 4]) where at[0] % width != 0 {
+          #expect(meaning.value(at) - meaning.value([at[0] - 1, at[1]]) == 1)
+        }
+      }
+    }
+    #expect(found > 20)
+    let lane = LoopVariable(0, below: 2048)
+    let heads = Position(lane) / 32 * 256 + Position(lane) % 32
+    #expect(heads.isContiguous(along: lane, by: 8) && heads.isContiguous(along: lane, by: 32))
+    #expect(!heads.isContiguous(along: lane, by: 64) && !(heads * 2).isContiguous(along: lane, by: 2))
+  }
+
   @Test("quotients vanish where ranges allow it")
   func simplification() {
     let (r, a, d) = (LoopVariable(0, below: 100), LoopVariable(1, below: 8), LoopVariable(2, below: 7))

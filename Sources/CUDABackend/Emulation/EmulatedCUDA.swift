@@ -32,7 +32,7 @@ public final class EmulatedCUDA: Sendable {
   ) throws(Diagnostic) -> EmulatedCUDA {
     let program = try CUDAProgram(kernels)
     let compiler = try HostCompiler(cacheDirectory: cacheDirectory)
-    let pieces = program.pieces(atMost: .max, of: pieceWork)
+    let pieces = program.pieces(for: ThreadPool.defaultThreads, of: pieceWork)
     let libraries = try ThreadPool(threads: min(pieces.count, ThreadPool.defaultThreads)).map(pieces) {
       (piece) throws(Diagnostic) in try EmulatedLibrary.of(piece, of: program, by: compiler)
     }

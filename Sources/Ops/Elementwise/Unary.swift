@@ -59,8 +59,8 @@ public struct Unary: OpFamily {
       let bell = try g.emit(Unary(.exponential), g.negate(g.multiply(x, x)))
       return [try g.multiply(dy, g.scale(bell, by: 2 / Double.pi.squareRoot()))]
     case .reciprocalSquareRoot:
-      // y / x and not y³, which vanishes where x is the square of something large.
-      return [try g.divide(g.multiply(dy, g.scale(y, by: -0.5)), x)]
+      // 1 / x is y². Not y³ first, which vanishes where x is the square of something large.
+      return [try g.multiply(g.multiply(dy, g.scale(y, by: -0.5)), g.multiply(y, y))]
     }
   }
 
