@@ -43,7 +43,7 @@ final class RegionLowering: ElementSource {
   var nodes: [Node] = []
   var short = ShortVectors()
   private var elements: [Key: Scalar] = [:]
-  private var loads: [Load: Scalar] = [:]
+  var loads: [Load: Scalar] = [:]
   private var frames: [Frame] = []
   /// The first reason why this region cannot be one kernel.
   private(set) var refusal: Violation?
@@ -54,7 +54,7 @@ final class RegionLowering: ElementSource {
     let value: Int
     let element: Int
   }
-  private struct Load: Hashable {
+  struct Load: Hashable {
     let buffer: BufferID
     let position: Position
     let condition: Scalar?
@@ -315,111 +315,5 @@ final class RegionLowering: ElementSource {
         expression: reduction.identity(type), type: type, isLane: false, phase: last + 1, cost: 0,
         reduction: reduction, contributions: contributions))
     return .variable(Variable(nodes.count - 1, type))
-  }
-
-  // MARK: Nodes
-
-  /// Names an expression, so that it is computed once; constants and names stay what they are.
-  func name(_ expression: Scalar, always: Bool = false) -> Scalar {
-    let expression = folded(expression)
-    switch expression {
-    case .variable: return expression
-    case .float, .integer, .boolean, .position: if !always { return expression }
-    default: break
-    }
-    nodes.append(
-      Node(
-        expression: expression, type: expression.type, isLane: isLane(expression), phase: phase(of: expression),
-        cost: cost(of: expression), short: shortLoop(of: expression)))
-    return .variable(Variable(nodes.count - 1, expression.type))
-  }
-
-  /// Names a local buffer's elements, which are scalars. The node stands for their stores.
-  func addNode(gathering elements: [Scalar]) -> Int {
-    let phase = elements.map { self.phase(of: $0) }.max() ?? 0
-    nodes.append(Node(expression: .float(0), type: .f32, isLane: false, phase: phase, cost: 0, gathered: elements))
-    return nodes.count - 1
-  }
-
-  func load(_ buffer: BufferID, _ dtype: DType, _ position: Position, _ condition: Scalar?) -> Scalar {
-    let key = Load(buffer: buffer, position: position, condition: condition)
-    if let known = loads[key] { return known }
-    let type = ScalarType(dtype)
-    let named = name(.load(buffer, type, position, guard: condition))
-    if case .variable(let variable) = named, condition == nil { nodes[variable.id].isLoad = true }
-    loads[key] = named
-    return named
-  }
-
-  func zero(_ dtype: DType) -> Scalar {
-    switch ScalarType(dtype) {
-    case .f32: .float(0)
-    case .bool: .boolean(false)
-    case .i32: .integer(0, .i32)
-    case .i64: .integer(0, .i64)
-    }
-  }
-
-  func isLane(_ expression: Scalar) -> Bool {
-    var found = false
-    visit(expression, position: { found = found || $0.depends(on: self.layout.lane) }) {
-      found = found || self.nodes[$0.id].isLane
-    }
-    return found
-  }
-
-  func phase(of expression: Scalar) -> Int {
-    var phase = 0
-    forEachOperand(of: expression) { phase = max(phase, self.nodes[$0].phase) }
-    return phase
-  }
-
-  /// The nodes that an expression reads, and those that fill the short vectors it reads.
-  func forEachOperand(of expression: Scalar, _ body: (Int) -> Void) {
-    visit(expression, position: { _ in }, buffer: { self.short.producer(of: $0).map(body) }) { body($0.id) }
-  }
-
-  /// Those that a node reads.
-  func forEachOperand(of node: Node, _ body: (Int) -> Void) {
-    forEachOperand(of: node.expression, body)
-    for element in node.gathered { forEachOperand(of: element, body) }
-  }
-
-  func cost(of expression: Scalar) -> Int {
-    switch expression {
-    case .float, .integer, .boolean, .position, .variable: return 0
-    case .load: return 1
-    case .unary(let function, let a):
-      let own =
-        switch function {
-        case .negate, .absolute, .floor, .not: 1
-        case .squareRoot, .reciprocalSquareRoot: 6
-        case .exponential, .logarithm, .sine, .cosine, .tanh, .sigmoid, .erf: 20
-        }
-      return own + cost(of: a)
-    case .binary(.divide, let a, let b), .binary(.remainder, let a, let b): return 6 + cost(of: a) + cost(of: b)
-    default:
-      var sum = 1
-      expression.forEachPart { sum += cost(of: $0) }
-      return sum
-    }
-  }
-
-  /// Every position, buffer and variable an expression reads.
-  func visit(
-    _ expression: Scalar, position: (Position) -> Void, buffer: (BufferID) -> Void = { _ in }, variable: (Variable) -> Void
-  ) {
-    switch expression {
-    case .variable(let named): variable(named)
-    case .position(let at):
-      position(at)
-      at.variables.forEach(variable)
-    case .load(let source, _, let at, _):
-      buffer(source)
-      position(at)
-      at.variables.forEach(variable)
-    default: break
-    }
-    expression.forEachPart { visit($0, position: position, buffer: buffer, variable: variable) }
   }
 }

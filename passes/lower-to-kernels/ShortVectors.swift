@@ -8,11 +8,11 @@ import IR
 /// What reads single elements, or elements in another order, reads them from a small local buffer.
 struct ShortVectors {
   struct Vector {
-    /// The expression of its elements.
+    /// The node that is its elements.
     let node: Int
     let loop: LoopVariable
   }
-  /// A local buffer whose elements come from the nodes.
+  /// A local buffer, and the node that fills it.
   struct Local {
     let count: Int
     let producer: Int
@@ -99,9 +99,9 @@ extension RegionLowering {
     if let number = within.asConstant, (0..<extent).contains(number), !layout.isLaned(value) {
       return chosen(element(value, number))
     }
-    let isKnown = within.variables.isEmpty && ![layout.lane, layout.serial, layout.parallel].contains { within.depends(on: $0) }
-    let isInside = condition != nil || within.range.map { (0..<extent).contains($0.lowerBound) && (0..<extent).contains($0.upperBound) } == true
-    guard isKnown, isInside, !layout.isLaned(value), type.dtype == .f32, extent <= ShortVectors.extents.upperBound else {
+    let isOfRow = within.variables.isEmpty && ![layout.lane, layout.serial, layout.parallel].contains { within.depends(on: $0) }
+    let isInside = condition != nil || within.range.map { $0.lowerBound >= 0 && $0.upperBound < extent } == true
+    guard isOfRow, isInside, !layout.isLaned(value), type.dtype == .f32, extent <= ShortVectors.extents.upperBound else {
       return refuse("a short vector reads its operand across rows or lanes")
     }
     guard let vector = shortVector(value) else {
@@ -119,7 +119,7 @@ extension RegionLowering {
     let elements = (0..<layout.inner(value)).map { element(value, $0) }
     let buffer = short.addLocal(elements.count, from: addNode(gathering: elements))
     nodes[nodes.count - 1].kept = buffer
-    short.gathered[value] = buffer
+    if refusal == nil { short.gathered[value] = buffer }
     return buffer
   }
 

@@ -140,8 +140,9 @@ private func map(
       }
       team *= 2
     }
-    // Eight lanes are more than it takes to fill the accesses of what is not bf16.
-    let isFine = 2 * best.stage.residentThreads >= limits.wantedThreads || width <= 4 && best.stage.blocks > limits.multiprocessors
+    // Eight lanes are more than it takes to fill the accesses of what is not bf16; where there are few blocks, so are four.
+    let isNarrow = width <= 4 && best.stage.blocks > limits.multiprocessors
+    let isFine = isNarrow || 2 * best.stage.residentThreads >= limits.wantedThreads
     if best.occupancy.missing == 0 && isFine || width == 1 { break }
     width /= 2
     widths = LaneWidths(vectorLoops, of: kernel, atMost: width)
