@@ -102,9 +102,3 @@ extension StageEmitter {
     }
   }
 }
-
-private func powerOfTwo(atLeast count: Int) -> Int {
-  var power = 1
-  while power < count { power *= 2 }
-  return power
-}

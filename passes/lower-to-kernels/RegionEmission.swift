@@ -7,9 +7,8 @@ extension RegionLowering {
     let buffer: BufferID
     let position: Position
     let value: Scalar
-    let isLane: Bool
-    /// The loop over a short vector that it stands in.
-    var short: LoopVariable?
+    /// The loop it stands in, that over the lanes or over a short vector; `nil` for scalar code.
+    let loop: LoopVariable?
     var phase: Int
     /// Where present, nothing is stored unless it holds.
     var condition: Scalar?
@@ -39,7 +38,7 @@ extension RegionLowering {
         let at = layout.row * vector.loop.extent + Position(vector.loop)
         stores.append(
           Store(
-            buffer: buffer, position: at, value: .variable(Variable(vector.node, .f32)), isLane: false, short: vector.loop,
+            buffer: buffer, position: at, value: .variable(Variable(vector.node, .f32)), loop: vector.loop,
             phase: nodes[vector.node].phase))
         continue
       }
@@ -48,7 +47,7 @@ extension RegionLowering {
         let value = unrounded(self.element(result, element), to: function.type(of: result).dtype)
         stores.append(
           Store(
-            buffer: buffer, position: layout.offset(of: element, of: result), value: value, isLane: isLaned,
+            buffer: buffer, position: layout.offset(of: element, of: result), value: value, loop: isLaned ? layout.lane : nil,
             phase: phase(of: value)))
       }
     }
@@ -68,7 +67,7 @@ extension RegionLowering {
       let value = unrounded(read(values, plane), to: table.dtype)
       return Store(
         buffer: buffer, position: place * table.shape[1] + layout.lanePosition + plane * layout.lanes, value: value,
-        isLane: true, phase: max(phase(of: value), phase(of: isPlace)), condition: isPlace)
+        loop: layout.lane, phase: max(phase(of: value), phase(of: isPlace)), condition: isPlace)
     }
   }
 
@@ -81,7 +80,7 @@ extension RegionLowering {
   /// Gives stores under a condition phases of their own, in which they all have the same one.
   private func separate(_ stores: inout [Store]) {
     let conditions = stores.compactMap(\.condition).reduce(into: [Scalar]()) { if !$0.contains($1) { $0.append($1) } }
-    var busy = stores.filter { $0.condition == nil && $0.isLane }.map(\.phase).max() ?? -1
+    var busy = stores.filter { $0.condition == nil && $0.loop == layout.lane }.map(\.phase).max() ?? -1
     for reduction in rowReductions { busy = reduction.contributions.reduce(busy) { max($0, $1.phase) } }
     for node in nodes { busy = node.contributions.reduce(busy) { max($0, $1.phase) } }
     for condition in conditions {
@@ -131,13 +130,13 @@ extension RegionLowering {
 
     var shorts = ShortPlan(self, as: plan)
     for store in stores {
-      guard let loop = store.short else { continue }
-      shorts.end(store.phase, along: loop, reading: [store.value], with: .store(store.buffer, store.position, store.value))
+      guard let loop = store.loop, loop != layout.lane else { continue }
+      shorts.end(store.phase, along: loop, reading: store.value, with: .store(store.buffer, store.position, store.value))
     }
     for reduction in rowReductions {
       guard let loop = reduction.lanes, loop != layout.lane else { continue }
       for (phase, value) in reduction.contributions {
-        shorts.end(phase, along: loop, reading: [value], with: sums.add(value, to: reduction, along: loop))
+        shorts.end(phase, along: loop, reading: value, with: sums.add(value, to: reduction, along: loop))
       }
     }
 
@@ -157,9 +156,9 @@ extension RegionLowering {
           loop.append(.accumulate(Variable(id, node.type), reduction, contribution.value))
         }
       }
-      for store in stores where store.phase == phase && store.short == nil {
+      for store in stores where store.phase == phase {
         let statement = Statement.store(store.buffer, store.position, store.value)
-        if store.isLane { loop.append(statement) } else { row.append(statement) }
+        if store.loop == layout.lane { loop.append(statement) } else if store.loop == nil { row.append(statement) }
       }
       for reduction in rowReductions where reduction.lanes == nil || reduction.lanes == layout.lane {
         for contribution in reduction.contributions where contribution.phase == phase {

@@ -95,41 +95,37 @@ final class RegionLowering: ElementSource {
     let key = Key(value: value.index, element: element)
     if let known = elements[key] { return known }
     let type = function.type(of: value)
-    guard let number = definitions[value.index] else { preconditionFailure("inputs are loaded, not computed") }
-    let operation = function.operations[number]
-    let offset = layout.offset(of: element, of: value)
-    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else {
-      return refuse("'\(operation.op.name)' has no formula")
-    }
-    let expression = enter(Frame(operation: operation, rowAxes: 0, isLaneResult: layout.isLaned(value))) {
-      formula(self, Position.position(of: offset, in: type.shape))
-    }
-    let result = name(expression)
+    guard let operation = operation(making: value) else { preconditionFailure("inputs are loaded, not computed") }
+    let position = Position.position(of: layout.offset(of: element, of: value), in: type.shape)
+    let result = name(ask(Frame(operation: operation, rowAxes: 0, isLaneResult: layout.isLaned(value)), at: position))
     // What was refused here may be asked for in another way.
     if refusal == nil { elements[key] = result }
     return result
   }
 
-  private func enter(_ frame: Frame, _ body: () -> Scalar) -> Scalar {
+  /// What the formula of an operation makes of a position.
+  private func ask(_ frame: Frame, at position: [Position], where condition: Scalar? = nil) -> Scalar {
+    let operation = frame.operation
+    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else {
+      return refuse("'\(operation.op.name)' has no formula")
+    }
     frames.append(frame)
-    conditions.append(nil)
+    conditions.append(condition)
     defer {
       conditions.removeLast()
       frames.removeLast()
     }
-    return body()
+    return formula(self, position)
   }
 
   /// What a formula makes of a position that runs along a short vector; `nil` if it cannot.
   func element(
     of operation: Operation, at position: [Position], along loop: LoopVariable, rowAxes: Int = 0
   ) -> Scalar? {
-    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else { return nil }
     let before = refusal
     refusal = nil
     defer { refusal = before }
-    let frame = Frame(operation: operation, rowAxes: rowAxes, isLaneResult: false, short: loop)
-    let element = enter(frame) { formula(self, position) }
+    let element = ask(Frame(operation: operation, rowAxes: rowAxes, isLaneResult: false, short: loop), at: position)
     return refusal == nil ? element : nil
   }
 
@@ -138,7 +134,10 @@ final class RegionLowering: ElementSource {
 
   /// Collects what a sum over the rows adds up.
   func rowReduction(_ value: Value) {
-    if !layout.reducedInLanes(value), let loop = rowReductionLoop(of: value), let reduction = shortRowReduction(value, along: loop) {
+    let type = function.type(of: value)
+    if !layout.reducedInLanes(value), let loop = shortLoop(below: type.count, type.dtype),
+      let reduction = shortRowReduction(value, along: loop)
+    {
       rowReductions.append(reduction)
       return
     }
@@ -161,19 +160,13 @@ final class RegionLowering: ElementSource {
 
   /// Collects what one element (or plane) of a sum over the rows adds up.
   private func rowReduction(_ value: Value, _ element: Int) {
-    let number = definitions[value.index]!
-    let operation = function.operations[number]
+    guard let operation = operation(making: value) else { preconditionFailure("a sum over rows is an operation of the region") }
     let isPlane = layout.reducedInLanes(value)
     let offset = isPlane ? layout.lanePosition + element * layout.lanes : Position(element)
-    guard case .formula(let formula) = operation.op.lower(operation.operands.map { function.type(of: $0) }) else {
-      _ = refuse("'\(operation.op.name)' has no formula")
-      return
-    }
-    frames.append(
-      Frame(operation: operation, rowAxes: layout.rowAxes(reducedBy: operation) ?? 0, isLaneResult: isPlane))
     pendingRowReduction = nil
-    _ = formula(self, Position.position(of: offset, in: function.type(of: value).shape))
-    frames.removeLast()
+    _ = ask(
+      Frame(operation: operation, rowAxes: layout.rowAxes(reducedBy: operation) ?? 0, isLaneResult: isPlane),
+      at: Position.position(of: offset, in: function.type(of: value).shape))
     guard let (reduction, contributions) = pendingRowReduction else {
       _ = refuse("'\(operation.op.name)' reduces rows and does more")
       return
@@ -224,16 +217,9 @@ final class RegionLowering: ElementSource {
 
   /// An element of what a free operation makes: its formula on the spot, wherever the position lies.
   private func inlined(_ operation: Operation, at position: [Position], where condition: Scalar?) -> Scalar {
-    let operands = operation.operands.map { function.type(of: $0) }
-    guard case .formula(let formula) = operation.op.lower(operands) else {
-      return refuse("'\(operation.op.name)' has no formula")
-    }
-    frames.append(
-      Frame(operation: operation, rowAxes: 0, isLaneResult: frames.last?.isLaneResult ?? false, short: frames.last?.short))
-    conditions.append(condition)
-    let element = formula(self, position)
-    conditions.removeLast()
-    frames.removeLast()
+    let outer = frames.last
+    let frame = Frame(operation: operation, rowAxes: 0, isLaneResult: outer?.isLaneResult ?? false, short: outer?.short)
+    let element = ask(frame, at: position, where: condition)
     guard let condition else { return element }
     return name(.select(condition, element, zero(function.type(of: operation.results[0]).dtype)))
   }
@@ -290,7 +276,9 @@ final class RegionLowering: ElementSource {
   private func unrolled(_ extents: [Int], _ body: ([Position]) -> Scalar) -> [Scalar] {
     if refusal != nil { return [.float(0)] }
     let count = extents.reduce(1, *)
-    guard count <= (frames.last?.short == nil ? 1024 : 16) else { return [refuse("a reduction over \(count) elements of a row would be unrolled")] }
+    guard count <= (frames.last?.short == nil ? 1024 : 16) else {
+      return [refuse("a reduction over \(count) elements of a row would be unrolled")]
+    }
     return Positions(of: extents).map { body($0.map { Position($0) }) }
   }
 

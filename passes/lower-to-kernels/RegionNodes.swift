@@ -59,7 +59,14 @@ extension RegionLowering {
 
   /// The nodes that an expression reads, and those that fill the short vectors it reads.
   func forEachOperand(of expression: Scalar, _ body: (Int) -> Void) {
-    visit(expression, position: { _ in }, buffer: { self.short.producer(of: $0).map(body) }) { body($0.id) }
+    expression.forEachVariable { body($0.id) }
+    forEachProducer(of: expression, body)
+  }
+
+  /// The nodes that fill the short vectors that an expression reads.
+  func forEachProducer(of expression: Scalar, _ body: (Int) -> Void) {
+    if case .load(let buffer, _, _, _) = expression, let producer = short.producer(of: buffer) { body(producer) }
+    expression.forEachPart { forEachProducer(of: $0, body) }
   }
 
   /// Those that a node reads.
@@ -88,21 +95,18 @@ extension RegionLowering {
     }
   }
 
-  /// Every position, buffer and variable an expression reads.
-  func visit(
-    _ expression: Scalar, position: (Position) -> Void, buffer: (BufferID) -> Void = { _ in }, variable: (Variable) -> Void
-  ) {
+  /// Every position and variable an expression reads.
+  func visit(_ expression: Scalar, position: (Position) -> Void, variable: (Variable) -> Void) {
     switch expression {
     case .variable(let named): variable(named)
     case .position(let at):
       position(at)
       at.variables.forEach(variable)
-    case .load(let source, _, let at, _):
-      buffer(source)
+    case .load(_, _, let at, _):
       position(at)
       at.variables.forEach(variable)
     default: break
     }
-    expression.forEachPart { visit($0, position: position, buffer: buffer, variable: variable) }
+    expression.forEachPart { visit($0, position: position, variable: variable) }
   }
 }

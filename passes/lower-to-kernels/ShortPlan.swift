@@ -25,12 +25,8 @@ struct ShortPlan {
     self.lowering = lowering
     for (id, node) in lowering.nodes.enumerated() where !node.isLane && node.reduction == nil && plan.isReached(id) {
       var place = Place(phase: plan.definition(of: id), step: 0)
-      lowering.visit(node.expression, position: { _ in }) { follow($0.id, by: 0, &place) }
-      lowering.visit(node.expression, position: { _ in }, buffer: { buffer in
-        guard let producer = lowering.short.producer(of: buffer) else { return }
-        follow(producer, by: lowering.nodes[producer].short == nil ? 0 : 1, &place)
-      }) { _ in }
-      for element in node.gathered { lowering.visit(element, position: { _ in }) { follow($0.id, by: 0, &place) } }
+      for value in [node.expression] + node.gathered { value.forEachVariable { follow($0.id, by: 0, &place) } }
+      lowering.forEachProducer(of: node.expression) { follow($0, by: lowering.nodes[$0].short == nil ? 0 : 1, &place) }
       places[id] = place
       lastSteps[place.phase] = max(lastSteps[place.phase] ?? 0, place.step)
       if let loop = node.short { compute(id, in: Key(place: place, loop: loop)) } else { scalars[place, default: []].append(id) }
@@ -46,10 +42,14 @@ struct ShortPlan {
   /// Notes that a loop computes a node; what it reads of other loops it reads again.
   private mutating func compute(_ id: Int, in key: Key) {
     guard !computed[key, default: []].contains(id) else { return }
-    var operands: [Int] = []
-    lowering.visit(lowering.nodes[id].expression, position: { _ in }) { operands.append($0.id) }
-    for operand in operands { need(operand, in: key) }
+    for operand in named(in: lowering.nodes[id].expression) { need(operand, in: key) }
     computed[key, default: []].append(id)
+  }
+
+  private func named(in expression: Scalar) -> [Int] {
+    var nodes: [Int] = []
+    expression.forEachVariable { nodes.append($0.id) }
+    return nodes
   }
 
   private mutating func need(_ id: Int, in key: Key) {
@@ -63,9 +63,8 @@ struct ShortPlan {
   }
 
   /// Notes what a phase does with the elements of a short vector.
-  mutating func end(_ phase: Int, along loop: LoopVariable, reading values: [Scalar], with statement: Statement) {
-    var operands: [Int] = []
-    for value in values { lowering.visit(value, position: { _ in }) { operands.append($0.id) } }
+  mutating func end(_ phase: Int, along loop: LoopVariable, reading value: Scalar, with statement: Statement) {
+    let operands = named(in: value)
     var place = Place(phase: phase, step: 0)
     for operand in operands { follow(operand, by: 0, &place) }
     let key = Key(place: place, loop: loop)

@@ -24,7 +24,7 @@ struct ShortVectors {
   static let firstLocal = 1 << 20
 
   fileprivate(set) var vectors: [Value: Vector] = [:]
-  fileprivate var refused: Set<Value> = []
+  fileprivate var asked: Set<Value> = []
   fileprivate var gathered: [Value: BufferID] = [:]
   fileprivate(set) var loops: [LoopVariable] = []
   fileprivate(set) var locals: [Local] = []
@@ -52,17 +52,16 @@ extension RegionLowering {
   /// The value as a short vector, if it is worth being one.
   func shortVector(_ value: Value) -> ShortVectors.Vector? {
     if let known = short.vectors[value] { return known }
-    guard short.refused.insert(value).inserted, let vector = makeShortVector(value) else { return nil }
+    guard short.asked.insert(value).inserted, let vector = makeShortVector(value) else { return nil }
     short.vectors[value] = vector
     return vector
   }
 
   private func makeShortVector(_ value: Value) -> ShortVectors.Vector? {
     let type = function.type(of: value), extent = layout.inner(value)
-    guard !layout.rowsAreLanes, !layout.isLaned(value), !layout.isRowReduced(value), type.dtype == .f32,
-      ShortVectors.extents.contains(extent), extent <= layout.lanes, let operation = operation(making: value)
+    guard !layout.isLaned(value), !layout.isRowReduced(value), let operation = operation(making: value),
+      let loop = shortLoop(below: extent, type.dtype)
     else { return nil }
-    let loop = short.loop(below: extent)
     let position = Position.position(of: layout.row * extent + Position(loop), in: type.shape)
     let element = ifWorthwhile(along: loop) { self.element(of: operation, at: position, along: loop) }
     guard let element, element.type == .f32, shortLoop(of: element) == loop,
@@ -71,12 +70,10 @@ extension RegionLowering {
     return ShortVectors.Vector(node: named.id, loop: loop)
   }
 
-  /// The loop along which a sum over the rows might be a short vector.
-  func rowReductionLoop(of value: Value) -> LoopVariable? {
-    let type = function.type(of: value)
-    guard !layout.rowsAreLanes, type.dtype == .f32, ShortVectors.extents.contains(type.count), type.count <= layout.lanes
-    else { return nil }
-    return short.loop(below: type.count)
+  /// The loop along which so many elements might be a short vector.
+  func shortLoop(below extent: Int, _ dtype: DType) -> LoopVariable? {
+    guard !layout.rowsAreLanes, dtype == .f32, ShortVectors.extents.contains(extent), extent <= layout.lanes else { return nil }
+    return short.loop(below: extent)
   }
 
   /// What is asked for, if its loop costs less than as many scalars: where it reads what other such loops made, or is long

@@ -57,21 +57,12 @@ private struct ScalarRuns {
   }
 
   private func section(_ body: [Statement], _ run: Range<Int>) -> ThreadMapping.Section? {
-    var (defined, instructions) = ([Variable](), 0)
-    for statement in body[run] {
-      switch statement {
-      case .define(let variable, let value):
-        defined.append(variable)
-        instructions += work(of: value)
-      case .store(_, _, let value): instructions += 1 + work(of: value)
-      case .accumulator, .accumulate, .loop, .conditional, .product: break
-      }
-    }
+    let defined = body[run].compactMap { if case .define(let variable, _) = $0 { variable } else { nil } }
     var later: Set<Variable> = []
     for statement in body[run.upperBound...] { statement.forEachVariable { later.insert($0) } }
     let given = defined.filter(later.contains)
     // Each is stored once, and read by every warp.
-    guard instructions >= 2 * given.count + 64 else { return nil }
+    guard let work = simpleWork(of: body[run]), work >= 2 * given.count + 64 else { return nil }
     return ThreadMapping.Section(count: run.count, given: given.sorted { ($1.bytes, $0.id) < ($0.bytes, $1.id) })
   }
 }

@@ -242,9 +242,3 @@ private func registers(
 /// The next multiple of a number.
 func multiple(of unit: Int, _ count: Int) -> Int { (count + unit - 1) / unit * unit }
 private func multipleOfWarp(_ threads: Int) -> Int { multiple(of: 32, threads) }
-
-private func powerOfTwo(atLeast count: Int) -> Int {
-  var power = 1
-  while power < count { power *= 2 }
-  return power
-}

@@ -44,7 +44,7 @@ private func turns(of loop: Loop, at path: ThreadMapping.Path, as stage: ThreadM
 }
 
 /// About how many instructions statements are; `nil` where some repeat or are conditional.
-private func simpleWork(of body: [Statement]) -> Int? {
+func simpleWork(of body: some Collection<Statement>) -> Int? {
   var count = 0
   for statement in body {
     switch statement {
@@ -61,7 +61,7 @@ private func simpleWork(of body: [Statement]) -> Int? {
 }
 
 /// About how many instructions an expression is.
-func work(of scalar: Scalar) -> Int {
+private func work(of scalar: Scalar) -> Int {
   var count: Int
   switch scalar {
   case .float, .integer, .boolean, .position, .variable: count = 0

@@ -102,7 +102,8 @@ private struct WaitSearch {
     case .product(let product):
       touch([product.a, product.b].map { touched($0, isStore: false) }, at: path)
       // The threads meet when the last piece of the operands has been read; then the result is stored.
-      let isSure = product.rowLimit == nil && product.depthLimit == nil && product.k > 0 && mapping.divided == nil
+      let isSure = product.rowLimit == nil && product.depthLimit == nil && min(product.m, product.n, product.k) > 0
+        && mapping.divided == nil
       if isSure { pending = [] }
       touch([touched(product.c, isStore: true)], at: path)
     }

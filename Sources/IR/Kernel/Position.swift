@@ -300,6 +300,13 @@ func floorQuotient(_ a: Int, _ b: Int) -> Int {
   return remainder < 0 ? quotient - 1 : quotient
 }
 
+/// The least power of two that is no less than a number.
+public func powerOfTwo(atLeast count: Int) -> Int {
+  var power = 1
+  while power < count { power *= 2 }
+  return power
+}
+
 func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
   var (a, b) = (abs(a), abs(b))
   while b != 0 { (a, b) = (b, a % b) }

@@ -73,8 +73,10 @@ public struct ThreadMapping: Hashable, Sendable {
     public var threads: Int { team * teamsPerBlock }
     public var residentThreads: Int { residentBlocks * threads }
     /// Blocks that a multiprocessor must have room for: a thread gets no more registers than they leave. Tiles of products
-    /// take what they need, and so does what needs few.
-    public var leastResidentBlocks: Int { tiles.isEmpty && registers > 48 ? residentBlocks : 1 }
+    /// take what they need, and so does what needs few: that it finds room goes without saying, and code that is told nothing
+    /// serves grids of any size.
+    public var leastResidentBlocks: Int { tiles.isEmpty && registers > Self.fewRegisters ? residentBlocks : 1 }
+    private static let fewRegisters = 48
     /// Whether a team needs no more than its warp to wait and to combine; else it is the block.
     public var isPartOfWarp: Bool { team <= 32 && team & (team - 1) == 0 }
     /// Bytes at the start of shared memory through which a block of several warps combines accumulators: two areas
